@@ -1,0 +1,1 @@
+"""Analyses of the maintenance history, computed in the background."""

@@ -1,0 +1,115 @@
+"""Signals of sign-ins and of the models that apps have put under audit."""
+
+from typing import Any
+
+from django.db import models
+from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
+
+from audit.actors import Actor
+from audit.models import EventType
+from audit.services import record
+from audit.snapshots import differences, snapshot, stored_snapshot
+
+_excluded: dict[type[models.Model], frozenset[str]] = {}
+
+
+def watch(model: type[models.Model], *, exclude: tuple[str, ...] = ()) -> None:
+    """Record every save, deletion and many-to-many change of `model`'s instances.
+
+    `exclude` names fields that change without meaning (`last_login`). Call it in an app's `ready()`.
+    """
+    label = model._meta.label_lower
+    _excluded[model] = frozenset(exclude)
+    pre_save.connect(remember_stored, sender=model, dispatch_uid=f"audit.pre_save.{label}")
+    post_save.connect(record_save, sender=model, dispatch_uid=f"audit.post_save.{label}")
+    pre_delete.connect(remember_stored, sender=model, dispatch_uid=f"audit.pre_delete.{label}")
+    post_delete.connect(record_delete, sender=model, dispatch_uid=f"audit.post_delete.{label}")
+    for relation in model._meta.local_many_to_many:
+        through = relation.remote_field.through
+        m2m_changed.connect(record_relation, sender=through, dispatch_uid=f"audit.m2m.{label}.{relation.name}")
+
+
+def watched_models() -> frozenset[type[models.Model]]:
+    """The models under audit."""
+    return frozenset(_excluded)
+
+
+def excluded_fields(model: type[models.Model]) -> frozenset[str]:
+    """The fields of `model` that are not recorded."""
+    return _excluded.get(model, frozenset())
+
+
+def remember_stored(sender: type[models.Model], instance: models.Model, **kwargs: Any) -> None:
+    """Keep what the row holds now on the instance, for the record of the change."""
+    adding = instance._state.adding and instance.pk is None
+    instance._audit_before = None if adding else stored_snapshot(instance, excluded_fields(sender))  # type: ignore[attr-defined]
+
+
+def record_save(sender: type[models.Model], instance: models.Model, created: bool, **kwargs: Any) -> None:
+    """Record an insert whole, an update by what differs, a save that changed nothing not at all."""
+    before = instance.__dict__.pop("_audit_before", None)
+    after = snapshot(instance, excluded_fields(sender))
+    if created or before is None:
+        _record(EventType.CREATED, instance, None, after)
+        return
+    if kwargs.get("update_fields") is not None:
+        # Other values on the instance were not written, whatever they are.
+        written = {sender._meta.get_field(name).attname for name in kwargs["update_fields"]}
+        after = {name: value if name in written else before.get(name) for name, value in after.items()}
+    old, new = differences(before, after)
+    if new:
+        _record(EventType.UPDATED, instance, old, new)
+
+
+def record_delete(sender: type[models.Model], instance: models.Model, **kwargs: Any) -> None:
+    """Record a deletion with everything the row held."""
+    before = instance.__dict__.pop("_audit_before", None)
+    _record(EventType.DELETED, instance, before or snapshot(instance, excluded_fields(sender)), None)
+
+
+def record_relation(
+    sender: type[models.Model],
+    instance: models.Model,
+    action: str,
+    model: type[models.Model],
+    pk_set: set[Any] | None,
+    **kwargs: Any,
+) -> None:
+    """Record members that were added to or taken from a many-to-many relation."""
+    name = model._meta.verbose_name_plural
+    if action == "pre_clear":
+        _record(EventType.UPDATED, instance, {str(name): "all"}, {str(name): []})
+    elif action in {"post_add", "post_remove"} and pk_set:
+        keys = sorted(pk_set)
+        before, after = ({}, {str(name): keys}) if action == "post_add" else ({str(name): keys}, {})
+        _record(EventType.UPDATED, instance, before, after)
+
+
+def record_sign_in(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
+    """Record a successful sign-in."""
+    actor = Actor.from_user(user, _address(request))
+    record(event_type=EventType.SIGNED_IN, description=f"{actor.name} signed in", actor=actor)
+
+
+def record_sign_out(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
+    """Record the end of a session; one that had no user leaves nothing to record."""
+    if user is not None:
+        actor = Actor.from_user(user, _address(request))
+        record(event_type=EventType.SIGNED_OUT, description=f"{actor.name} signed out", actor=actor)
+
+
+def record_failed_sign_in(sender: Any, credentials: dict[str, Any], request: Any = None, **kwargs: Any) -> None:
+    """Record a failed sign-in with the name that was tried (never the password)."""
+    name = str(credentials.get("username", ""))[:150]
+    actor = Actor(name="anonymous", address=_address(request))
+    record(event_type=EventType.SIGN_IN_FAILED, description=f"Sign-in failed for {name!r}", actor=actor)
+
+
+def _record(event_type: EventType, instance: models.Model, before: Any, after: Any) -> None:
+    verb = {EventType.CREATED: "added", EventType.UPDATED: "changed", EventType.DELETED: "deleted"}[event_type]
+    description = f"{str(instance._meta.verbose_name).capitalize()} {instance} {verb}"
+    record(event_type=event_type, description=description, instance=instance, before=before, after=after)
+
+
+def _address(request: Any) -> str | None:
+    return request.META.get("REMOTE_ADDR") or None if request is not None else None

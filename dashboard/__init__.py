@@ -1,0 +1,1 @@
+"""Figures, reports and operating pages over the domain; who may do what."""

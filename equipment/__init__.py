@@ -1,0 +1,1 @@
+"""The register: device models, equipment, maintenance, work orders, contracts and training."""

@@ -1,0 +1,17 @@
+"""Puts the locations under audit."""
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class LocationsConfig(AppConfig):
+    name = "locations"
+    verbose_name = _("Locations")
+
+    def ready(self) -> None:
+        from audit.receivers import watch
+        from locations.models import Location, LocationLimit, ProductionRun
+
+        watch(Location, exclude=("created_at", "updated_at", "label"))
+        watch(ProductionRun, exclude=("created_at", "updated_at"))
+        watch(LocationLimit)

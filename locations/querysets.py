@@ -1,0 +1,59 @@
+"""Reads of the location tree."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+
+if TYPE_CHECKING:
+    from locations.models import Location
+
+
+class LocationQuerySet(models.QuerySet["Location"]):
+    def under(self, location: "Location") -> "LocationQuerySet":
+        """The location itself and everything below it."""
+        return self.filter(path__startswith=location.path)
+
+    def below(self, location: "Location") -> "LocationQuerySet":
+        """Everything below the location, without itself."""
+        return self.under(location).exclude(pk=location.pk)
+
+    def above(self, location: "Location") -> "LocationQuerySet":
+        """The ancestors of the location, from the site downwards, without itself."""
+        return self.filter(path__in=location.ancestor_paths()).order_by("path")
+
+    def visible_to(self, user: Any) -> "LocationQuerySet":
+        """What the user may know of: everything, or the subtrees they are limited to."""
+        return self.filter(within_limits(user))
+
+    def of_kind(self, *kinds: str) -> "LocationQuerySet":
+        return self.filter(kind__in=kinds)
+
+
+def limit_paths(user: Any) -> list[str] | None:
+    """The paths of the subtrees a user is limited to; None for no limit.
+
+    Superusers are never limited. Someone not signed in is limited to nothing at all.
+    """
+    from locations.models import LocationLimit
+
+    if not user.is_authenticated:
+        return []
+    if user.is_superuser:
+        return None
+    paths = list(LocationLimit.objects.filter(user=user).values_list("location__path", flat=True))
+    return paths or None
+
+
+def within_limits(user: Any, prefix: str = "") -> Q:
+    """The condition that a row lies where the user may look; `prefix` leads to the location (`"location__"`).
+
+    A row without a location lies outside every limit.
+    """
+    paths = limit_paths(user)
+    if paths is None:
+        return Q()
+    condition = Q(pk__in=[])
+    for path in paths:
+        condition |= Q(**{f"{prefix}path__startswith": path})
+    return condition

@@ -1,0 +1,1 @@
+"""The wiring of Plumbline: settings, addresses, and the processes of a running site."""
