@@ -96,9 +96,7 @@ class Analysis(models.Model):
             models.CheckConstraint(name="analysis_status_known", condition=Q(status__in=AnalysisStatus.values)),
             models.CheckConstraint(
                 name="analysis_scope_has_its_object",
-                condition=Q(
-                    scope="fleet", equipment__isnull=True, device_model__isnull=True, location__isnull=True
-                )
+                condition=Q(scope="fleet", equipment__isnull=True, device_model__isnull=True, location__isnull=True)
                 | Q(scope="equipment", equipment__isnull=False, device_model__isnull=True, location__isnull=True)
                 | Q(scope="device_model", equipment__isnull=True, device_model__isnull=False, location__isnull=True)
                 | Q(scope="location", equipment__isnull=True, device_model__isnull=True, location__isnull=False),
@@ -109,13 +107,19 @@ class Analysis(models.Model):
                 name="analysis_times_follow_status",
                 condition=Q(status="queued", started_at__isnull=True, finished_at__isnull=True)
                 | Q(status="processing", started_at__isnull=False, finished_at__isnull=True)
-                | Q(status="completed", started_at__isnull=False, finished_at__gte=F("started_at"))
+                | Q(
+                    status="completed",
+                    started_at__isnull=False,
+                    finished_at__isnull=False,
+                    finished_at__gte=F("started_at"),
+                )
                 | Q(status="failed", finished_at__isnull=False),
                 violation_error_message=_("The times do not fit the status."),
             ),
             models.CheckConstraint(
                 name="analysis_result_when_completed",
-                condition=Q(status="completed", result__isnull=False) | (~Q(status="completed") & Q(result__isnull=True)),
+                condition=Q(status="completed", result__isnull=False)
+                | (~Q(status="completed") & Q(result__isnull=True)),
                 violation_error_message=_("A completed analysis has a result, and only a completed one has."),
             ),
             models.CheckConstraint(
@@ -130,7 +134,8 @@ class Analysis(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.equipment or self.device_model or self.location or _('all equipment')}"
+        about = self.equipment or self.device_model or self.location or _("all equipment")
+        return f"{self.get_kind_display()}: {about}"
 
     @property
     def is_finished(self) -> bool:

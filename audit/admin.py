@@ -23,7 +23,6 @@ class AuditLogAdmin(admin.ModelAdmin):
         "timestamp", "event_type", "actor", "address", "description",
         "object_type", "object_id", "object_name", "before_values", "after_values",
     ]  # fmt: skip
-    readonly_fields = fields
 
     @admin.display(description=_("before"))
     def before_values(self, row: AuditLog) -> SafeString:
@@ -35,6 +34,9 @@ class AuditLogAdmin(admin.ModelAdmin):
 
     def _values(self, values: Any) -> SafeString:
         return format_html("<pre>{}</pre>", json.dumps(values, indent=2, ensure_ascii=False, sort_keys=True))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: AuditLog | None = None) -> Any:
+        return self.fields
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

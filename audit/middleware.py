@@ -14,5 +14,8 @@ class ActorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        with acting_as(lambda: Actor.from_user(getattr(request, "user", None), request.META.get("REMOTE_ADDR") or None)):
+        def find() -> Actor:
+            return Actor.from_user(getattr(request, "user", None), request.META.get("REMOTE_ADDR") or None)
+
+        with acting_as(find):
             return self.get_response(request)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
+from django.utils import translation
 
 from audit.actors import Actor
 from audit.models import EventType
@@ -54,7 +55,8 @@ def record_save(sender: type[models.Model], instance: models.Model, created: boo
         return
     if kwargs.get("update_fields") is not None:
         # Other values on the instance were not written, whatever they are.
-        written = {sender._meta.get_field(name).attname for name in kwargs["update_fields"]}
+        names = set(kwargs["update_fields"])
+        written = {field.attname for field in sender._meta.concrete_fields if names & {field.name, field.attname}}
         after = {name: value if name in written else before.get(name) for name, value in after.items()}
     old, new = differences(before, after)
     if new:
@@ -76,13 +78,22 @@ def record_relation(
     **kwargs: Any,
 ) -> None:
     """Record members that were added to or taken from a many-to-many relation."""
-    name = model._meta.verbose_name_plural
+    name = str(model._meta.model_name)
     if action == "pre_clear":
-        _record(EventType.UPDATED, instance, {str(name): "all"}, {str(name): []})
+        members = _members(sender, instance, model)
+        if members:
+            _record(EventType.UPDATED, instance, {name: members}, {name: []})
     elif action in {"post_add", "post_remove"} and pk_set:
         keys = sorted(pk_set)
-        before, after = ({}, {str(name): keys}) if action == "post_add" else ({str(name): keys}, {})
+        before, after = ({}, {name: keys}) if action == "post_add" else ({name: keys}, {})
         _record(EventType.UPDATED, instance, before, after)
+
+
+def _members(through: type[models.Model], instance: models.Model, model: type[models.Model]) -> list[Any]:
+    """The keys of `model` that `instance` is related to by the table `through`."""
+    links = {field.related_model: field.name for field in through._meta.concrete_fields if field.is_relation}
+    rows = through._base_manager.filter(**{links[type(instance)]: instance})
+    return sorted(rows.values_list(f"{links[model]}_id", flat=True))
 
 
 def record_sign_in(sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
@@ -106,8 +117,11 @@ def record_failed_sign_in(sender: Any, credentials: dict[str, Any], request: Any
 
 
 def _record(event_type: EventType, instance: models.Model, before: Any, after: Any) -> None:
+    # In one language, whichever the person's is who made the change.
+    with translation.override("en"):
+        kind, name = str(instance._meta.verbose_name).capitalize(), str(instance)
     verb = {EventType.CREATED: "added", EventType.UPDATED: "changed", EventType.DELETED: "deleted"}[event_type]
-    description = f"{str(instance._meta.verbose_name).capitalize()} {instance} {verb}"
+    description = f"{kind} {name} {verb}"
     record(event_type=event_type, description=description, instance=instance, before=before, after=after)
 
 

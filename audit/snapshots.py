@@ -1,5 +1,6 @@
 """What a row holds, as plain values fit for the audit: no passwords, hashes or tokens."""
 
+from functools import cache
 from typing import Any
 
 from django.db import models
@@ -16,13 +17,14 @@ def is_secret(name: str) -> bool:
     return any(word in name.lower() for word in SECRET_WORDS)
 
 
-def recorded_fields(model: type[models.Model], excluded: frozenset[str] = frozenset()) -> list[models.Field]:
+@cache
+def recorded_fields(model: type[models.Model], excluded: frozenset[str] = frozenset()) -> tuple[models.Field, ...]:
     """The concrete fields of `model` that the audit records."""
-    return [
+    return tuple(
         field
         for field in model._meta.concrete_fields
         if field.name not in excluded and field.attname not in excluded and not is_secret(field.name)
-    ]
+    )
 
 
 def plain(value: Any) -> Any:
@@ -41,7 +43,12 @@ def snapshot(instance: models.Model, excluded: frozenset[str] = frozenset()) -> 
         stored = stored_snapshot(instance, excluded)
         if stored is not None:
             return stored
-    return {name: plain(value) for name, value in values.items()}
+    # As the field understands it: a date that was given as text is not a change of itself.
+    return {field.attname: plain(_as_stored(field, values[field.attname])) for field in fields}
+
+
+def _as_stored(field: models.Field, value: Any) -> Any:
+    return value if isinstance(value, FieldFile) else field.to_python(value)
 
 
 def stored_snapshot(instance: models.Model, excluded: frozenset[str] = frozenset()) -> Snapshot | None:

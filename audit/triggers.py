@@ -10,22 +10,41 @@ from audit.models import AuditLog
 TABLE = AuditLog._meta.db_table
 REFUSAL = "audit rows cannot be changed or deleted"
 
+# Neither the table's name nor the refusal comes from outside.
 INSTALL = {
     "sqlite": [
-        f"CREATE TRIGGER IF NOT EXISTS audit_no_update BEFORE UPDATE ON {TABLE} "
-        f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
-        f"CREATE TRIGGER IF NOT EXISTS audit_no_delete BEFORE DELETE ON {TABLE} "
-        f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END",
+        f"""
+        CREATE TRIGGER IF NOT EXISTS audit_no_update BEFORE UPDATE ON {TABLE}
+        BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END
+        """,
+        f"""
+        CREATE TRIGGER IF NOT EXISTS audit_no_delete BEFORE DELETE ON {TABLE}
+        BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END
+        """,
+        # REPLACE INTO deletes what it replaces without firing the trigger above.
+        f"""
+        CREATE TRIGGER IF NOT EXISTS audit_no_replace BEFORE INSERT ON {TABLE}
+        WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id)
+        BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END
+        """,  # noqa: S608
     ],
     "postgresql": [
-        "CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END $$",
-        f"CREATE OR REPLACE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON {TABLE} "
-        "FOR EACH ROW EXECUTE FUNCTION audit_refuse_change()",
+        f"""
+        CREATE OR REPLACE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'integrity_constraint_violation'; END $$
+        """,
+        f"""
+        CREATE OR REPLACE TRIGGER audit_no_change BEFORE UPDATE OR DELETE ON {TABLE}
+        FOR EACH ROW EXECUTE FUNCTION audit_refuse_change()
+        """,
     ],
 }
 REMOVE = {
-    "sqlite": ["DROP TRIGGER IF EXISTS audit_no_update", "DROP TRIGGER IF EXISTS audit_no_delete"],
+    "sqlite": [
+        "DROP TRIGGER IF EXISTS audit_no_update",
+        "DROP TRIGGER IF EXISTS audit_no_delete",
+        "DROP TRIGGER IF EXISTS audit_no_replace",
+    ],
     "postgresql": [f"DROP TRIGGER IF EXISTS audit_no_change ON {TABLE}"],
 }
 

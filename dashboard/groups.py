@@ -62,6 +62,7 @@ def administrator_permissions() -> set[str]:
         | {"locations.delete_location", "equipment.delete_productclass", "equipment.bulk_delete_equipment"}
         | {f"locations.{verb}_locationlimit" for verb in ("view", "add", "change", "delete")}
         | {f"auth.{verb}_{model}" for verb in ("view", "add", "change", "delete") for model in ("user", "group")}
+        | {"dashboard.view_userpreferences", "dashboard.change_userpreferences"}
         | {"audit.view_auditlog", "dashboard.view_operations", "dashboard.clear_caches"}
     )
 

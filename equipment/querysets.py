@@ -4,13 +4,24 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from locations.models import Location
-from locations.querysets import within_limits
+from locations.querysets import limit_paths, within_limits
 
 if TYPE_CHECKING:
-    from equipment.models import Equipment, ScheduledMaintenance, WorkOrder
+    from equipment.models import (
+        Document,
+        Equipment,
+        ImportedRow,
+        ImportRun,
+        MaintenanceRound,
+        Placement,
+        ScheduledMaintenance,
+        ServiceContract,
+        WorkOrder,
+        WorkOrderPart,
+    )
 
 # Open maintenance is "due" from this many days before its date, "upcoming" earlier than that.
 DUE_WITHIN_DAYS = 7
@@ -90,3 +101,62 @@ class WorkOrderQuerySet(models.QuerySet["WorkOrder"]):
     def reported_between(self, start: datetime, end: datetime) -> "WorkOrderQuerySet":
         """Reported at or after `start` and before `end`."""
         return self.filter(reported_at__gte=start, reported_at__lt=end)
+
+
+class WorkOrderPartQuerySet(models.QuerySet["WorkOrderPart"]):
+    def visible_to(self, user: Any) -> "WorkOrderPartQuerySet":
+        return self.filter(within_limits(user, "work_order__equipment__location__"))
+
+
+class OfOneDeviceQuerySet(models.QuerySet[Any]):
+    """Rows that are about one device and nothing else."""
+
+    def visible_to(self, user: Any) -> "OfOneDeviceQuerySet":
+        return self.filter(within_limits(user, "equipment__location__"))
+
+
+class PlacementQuerySet(models.QuerySet["Placement"]):
+    def visible_to(self, user: Any) -> "PlacementQuerySet":
+        """Of devices inside the user's limits, the times they spent there."""
+        return self.filter(within_limits(user, "equipment__location__") & within_limits(user, "location__"))
+
+
+class DocumentQuerySet(models.QuerySet["Document"]):
+    def visible_to(self, user: Any) -> "DocumentQuerySet":
+        """Documents of the devices a user may see, and those of device models, which lie nowhere."""
+        if limit_paths(user) is None:
+            return self
+        if not user.is_authenticated:
+            return self.none()
+        return self.filter(Q(device_model__isnull=False) | within_limits(user, "equipment__location__"))
+
+
+class ServiceContractQuerySet(models.QuerySet["ServiceContract"]):
+    def visible_to(self, user: Any) -> "ServiceContractQuerySet":
+        """Contracts that cover a device the user may see."""
+        if limit_paths(user) is None:
+            return self
+        covers = self.model.equipment.through.objects.filter(
+            within_limits(user, "equipment__location__"), servicecontract_id=OuterRef("pk")
+        )
+        return self.filter(Exists(covers))
+
+
+class MaintenanceRoundQuerySet(models.QuerySet["MaintenanceRound"]):
+    def visible_to(self, user: Any) -> "MaintenanceRoundQuerySet":
+        return self.filter(within_limits(user, "location__"))
+
+
+class ImportRunQuerySet(models.QuerySet["ImportRun"]):
+    def visible_to(self, user: Any) -> "ImportRunQuerySet":
+        """A limited user's own imports: another's may tell of devices outside."""
+        return self if limit_paths(user) is None else self.filter(_own(user))
+
+
+class ImportedRowQuerySet(models.QuerySet["ImportedRow"]):
+    def visible_to(self, user: Any) -> "ImportedRowQuerySet":
+        return self if limit_paths(user) is None else self.filter(_own(user, "run__"))
+
+
+def _own(user: Any, prefix: str = "") -> Q:
+    return Q(**{f"{prefix}user": user}) if user.is_authenticated else Q(pk__in=[])

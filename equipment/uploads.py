@@ -49,7 +49,14 @@ def validate_photo(file: File) -> None:
             if width * height > LARGEST_PHOTO_PIXELS:
                 raise ValidationError(_("The photo has too many pixels."))
             picture.verify()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+        OSError,
+        SyntaxError,
+        ValueError,
+    ) as error:
         raise ValidationError(_("The file is not a readable %s picture.") % wanted) from error
     finally:
         file.seek(0)

@@ -7,8 +7,8 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
-from django.db.models import F, Q, Value
-from django.db.models.functions import Concat, Lower, Substr
+from django.db.models import F, Max, Q, Value
+from django.db.models.functions import Concat, Length, Lower, Substr
 from django.utils.translation import gettext_lazy as _
 
 from locations.exceptions import LocationTreeError
@@ -17,6 +17,7 @@ from locations.querysets import LocationQuerySet
 LABEL_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 LABEL_LENGTH = 8
 DEEPEST = 10
+SHAPE_FIELDS = frozenset({"parent", "kind"})
 
 
 def new_label() -> str:
@@ -86,8 +87,8 @@ class Location(models.Model):
     """A node of the tree.
 
     `path` holds the labels from the root to this node, each followed by `/`; the subtree of a node is what begins
-    with its path. It is kept by `save()`, for the node and all below it, under locks that make two moves at once
-    safe. `capacity` counts pieces of equipment.
+    with its path. It is kept by `save()`, for the node and all below it, under a lock that lets one change of the
+    tree's shape happen at a time. `capacity` counts pieces of equipment.
     """
 
     name = models.CharField(_("name"), max_length=200)
@@ -182,18 +183,21 @@ class Location(models.Model):
             self._check_parent(self.parent)
         except LocationTreeError as error:
             raise ValidationError({"parent": error.messages}) from error
-        if self.pk and self.kind:
-            for child in Location.objects.filter(parent_id=self.pk).values_list("kind", flat=True).distinct():
-                if self.kind not in PARENT_KINDS[child]:
-                    label = LocationKind(child).label
-                    raise ValidationError({"kind": _("What lies in it now (%s) cannot lie in this kind.") % label})
+        try:
+            self._check_children()
+        except LocationTreeError as error:
+            raise ValidationError({"kind": error.messages}) from error
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Store the node, and the paths of all below it when it moved; raises LocationTreeError for an impossible place."""
+        """Store the node, and when it moved the paths below it; raises LocationTreeError for an impossible place."""
+        update_fields = kwargs.get("update_fields")
+        if update_fields is not None and not SHAPE_FIELDS & {name.removesuffix("_id") for name in update_fields}:
+            # Neither place nor kind is written: this instance may even remember a place it has left since.
+            super().save(*args, **kwargs)
+            return
         with transaction.atomic(using=kwargs.get("using")):
             moved_from = self._place()
-            update_fields = kwargs.get("update_fields")
-            if update_fields is not None and "parent" in {name.removesuffix("_id") for name in update_fields}:
+            if update_fields is not None:
                 kwargs["update_fields"] = {*update_fields, "path"}
             super().save(*args, **kwargs)
             if moved_from and moved_from != self.path:
@@ -203,34 +207,39 @@ class Location(models.Model):
 
     def _place(self) -> str:
         """Set `path` from the parent as it is now, under lock; returns the stored path before, or ""."""
-        stored = Location.objects.filter(pk=self.pk).values_list("path", flat=True).first() if self.pk else None
-        parent_path = (
-            Location.objects.filter(pk=self.parent_id).values_list("path", flat=True).first() if self.parent_id else ""
-        )
-        # Both whole lines are locked in one order, then read again: of two moves that would put each below the other,
-        # the second sees what the first did.
-        involved = Q(pk__in=[pk for pk in (self.pk, self.parent_id) if pk])
-        if stored:
-            involved |= Q(path__startswith=stored)
-        if parent_path:
-            steps = parent_path.split("/")[:-1]
-            involved |= Q(path__in=["/".join(steps[: i + 1]) + "/" for i in range(len(steps))])
-        locked = {row.pk: row for row in Location.objects.select_for_update().filter(involved).order_by("pk")}
-        parent = locked.get(self.parent_id) if self.parent_id else None
+        # One lock for the shape of the whole tree: locking only the lines involved leaves a gap, because what lies on
+        # them can change between looking and locking. NO KEY: devices may be placed meanwhile.
+        list(Location.objects.select_for_update(no_key=True).filter(parent__isnull=True).order_by("pk"))
+        parent = Location.objects.filter(pk=self.parent_id).first() if self.parent_id else None
         if self.parent_id and parent is None:
             raise LocationTreeError(_("The location it lies in is gone."))
-        me = locked.get(self.pk) if self.pk else None
-        before = me.path if me else ""
+        before = Location.objects.filter(pk=self.pk).values_list("path", flat=True).first() or "" if self.pk else ""
         if parent and before and parent.path.startswith(before):
             raise LocationTreeError(_("A location cannot lie in itself or in what is below it."))
         self._check_parent(parent)
+        self._check_children()
         self.path = (parent.path if parent else "") + self.label + "/"
+        if before and len(self.path) > len(before):
+            self._check_depth_below(before)
         return before
 
-    def _check_parent(self, parent: "Location | None") -> None:
-        if not self.kind:
+    def _check_children(self) -> None:
+        if not self.pk or self.kind not in PARENT_KINDS:
             return
-        allowed = PARENT_KINDS[self.kind]
+        for child in Location.objects.filter(parent_id=self.pk).order_by().values_list("kind", flat=True).distinct():
+            if self.kind not in PARENT_KINDS[child]:
+                label = LocationKind(child).label
+                raise LocationTreeError(_("What lies in it now (%s) cannot lie in this kind.") % label)
+
+    def _check_depth_below(self, before: str) -> None:
+        longest = Location.objects.filter(path__startswith=before).aggregate(longest=Max(Length("path")))["longest"]
+        if longest - len(before) + len(self.path) > DEEPEST * (LABEL_LENGTH + 1):
+            raise LocationTreeError(_("The tree is %d levels deep at most.") % DEEPEST)
+
+    def _check_parent(self, parent: "Location | None") -> None:
+        allowed = PARENT_KINDS.get(self.kind)
+        if allowed is None:  # No kind yet, or an unknown one, which has its own error.
+            return
         if parent is None:
             if allowed:
                 raise LocationTreeError(_("Everything but a site lies in something."))
@@ -252,7 +261,8 @@ class LocationLimit(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, verbose_name=_("user"), on_delete=models.CASCADE, related_name="location_limits"
     )
-    location = models.ForeignKey(Location, verbose_name=_("location"), on_delete=models.CASCADE, related_name="+")
+    # Not CASCADE: with the last limit gone, the user would see everything.
+    location = models.ForeignKey(Location, verbose_name=_("location"), on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         verbose_name = _("location limit")

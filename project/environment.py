@@ -76,8 +76,11 @@ def database(url: str, var: Path) -> dict[str, Any]:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from None
+    except ValueError:
+        # What urlsplit says may quote the password, where one that holds / ? or # was not encoded.
+        raise ImproperlyConfigured(
+            "DATABASE_URL cannot be read: write / ? # @ and % within a name or password as %2F %3F %23 %40 %25"
+        ) from None
     name = unquote(parts.path[1:])
     if parts.scheme in {"sqlite", "sqlite3"}:
         if parts.netloc or not name:

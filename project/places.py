@@ -51,7 +51,7 @@ def make_private(folder: Path) -> Path:
     return folder
 
 
-def kept_secret(name: str) -> str:
+def kept_secret(name: str, random_bytes: int = 48) -> str:
     """The secret kept in the file `name` under `var/`, made at first use; readable by this user alone.
 
     Two processes that make it at once agree: the file is created whole, under a name of its own, and linked into
@@ -62,7 +62,7 @@ def kept_secret(name: str) -> str:
         draft = path.with_name(f".{name}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(48))
+            file.write(secrets.token_urlsafe(random_bytes))
         try:
             os.link(draft, path)
         except FileExistsError:

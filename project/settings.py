@@ -1,5 +1,6 @@
 """The settings of one installation, all of them read from the environment (docs/settings.md lists each)."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,14 @@ INSTALLED_APPS = [
     "equipment",
     "analyses",
     "dashboard",
-    "django.contrib.admin",
+    "dashboard.admin_site.PlumblineAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.humanize",
     "django.contrib.staticfiles",
+    "django.forms",
     "axes",
     "csp",
 ]
@@ -59,12 +61,15 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "dashboard.middleware.PrivatePagesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "audit.middleware.ActorMiddleware",
+    "dashboard.middleware.SignInMiddleware",
+    "dashboard.middleware.PreferencesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -84,10 +89,12 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "dashboard.context_processors.page",
             ],
         },
     },
 ]
+FORM_RENDERER = "dashboard.rendering.PageRenderer"
 
 # Database
 
@@ -274,5 +281,11 @@ LOGGING = {
         "axes": {"level": "WARNING"},
     },
 }
+
+# Demo data
+
+DEMO_PASSWORD = environment.text("DEMO_PASSWORD")
+# Called where DEMO_PASSWORD is empty, so that no secret is made before it is needed.
+GENERATED_DEMO_PASSWORD = partial(places.kept_secret, "demo_password", 12)
 
 TEST_RUNNER = "django.test.runner.DiscoverRunner"

@@ -519,6 +519,10 @@ class Migration(migrations.Migration):
             model_name='scheduledmaintenance',
             index=models.Index(fields=['equipment', 'scheduled_date'], name='maintenance_of_equipment'),
         ),
+        migrations.AddIndex(
+            model_name='scheduledmaintenance',
+            index=models.Index(fields=['completed_on', 'equipment'], name='maintenance_by_completion'),
+        ),
         migrations.AddConstraint(
             model_name='scheduledmaintenance',
             constraint=models.CheckConstraint(condition=models.Q(('status__in', ['scheduled', 'in_progress', 'completed', 'cancelled'])), name='maintenance_status_known'),
@@ -601,7 +605,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='workorder',
-            constraint=models.CheckConstraint(condition=models.Q(('returned_to_service_at__isnull', True), models.Q(('returned_to_service_at__gte', models.F('reported_at')), ('started_at__isnull', True)), ('returned_to_service_at__gte', models.F('started_at')), _connector='OR'), name='work_order_returned_after_start', violation_error_message='The return to service comes after report and start.'),
+            constraint=models.CheckConstraint(condition=models.Q(('returned_to_service_at__isnull', True), models.Q(('returned_to_service_at__gte', models.F('reported_at')), ('started_at__isnull', True)), models.Q(('returned_to_service_at__gte', models.F('started_at')), ('started_at__isnull', False)), _connector='OR'), name='work_order_returned_after_start', violation_error_message='The return to service comes after report and start.'),
         ),
         migrations.AddConstraint(
             model_name='workorder',
@@ -613,7 +617,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='workorder',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['returned', 'closed']), _negated=True), ('down_from__isnull', True), ('down_until__isnull', False), _connector='OR'), name='work_order_finished_is_up', violation_error_message='A device returned to service is no longer down.'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['returned', 'closed', 'cancelled']), _negated=True), ('down_from__isnull', True), ('down_until__isnull', False), _connector='OR'), name='work_order_finished_is_up', violation_error_message='The downtime of a finished or cancelled job has an end.'),
         ),
         migrations.AddConstraint(
             model_name='workorder',

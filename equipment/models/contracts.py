@@ -8,6 +8,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from equipment.models.register import Equipment
+from equipment.querysets import ServiceContractQuerySet
 
 
 class ContractKind(models.TextChoices):
@@ -35,6 +36,8 @@ class ServiceContract(models.Model):
     notes = models.TextField(_("notes"), blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
+
+    objects = ServiceContractQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("service contract")

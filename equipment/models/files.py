@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from equipment.models.catalogue import DeviceModel
 from equipment.models.register import Equipment
+from equipment.querysets import DocumentQuerySet, OfOneDeviceQuerySet
 from equipment.uploads import validate_document, validate_photo
 
 
@@ -41,6 +42,8 @@ class EquipmentPhoto(models.Model):
         related_name="+",
     )
     uploaded_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
+
+    objects = OfOneDeviceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("photo")
@@ -90,6 +93,8 @@ class Document(models.Model):
         related_name="+",
     )
     uploaded_at = models.DateTimeField(_("uploaded"), auto_now_add=True)
+
+    objects = DocumentQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("document")

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from equipment.models.register import Equipment
+from equipment.querysets import ImportedRowQuerySet, ImportRunQuerySet
 
 
 class ImportFormat(models.TextChoices):
@@ -44,6 +45,8 @@ class ImportRun(models.Model):
     undone_at = models.DateTimeField(_("undone"), null=True, blank=True)
     undone_by = models.CharField(_("undone by"), max_length=200, blank=True)
 
+    objects = ImportRunQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("import")
         verbose_name_plural = _("imports")
@@ -74,6 +77,8 @@ class ImportedRow(models.Model):
     errors = models.JSONField(_("errors"), default=list, blank=True)
     before = models.JSONField(_("before"), null=True, blank=True, encoder=DjangoJSONEncoder)
     after = models.JSONField(_("after"), null=True, blank=True, encoder=DjangoJSONEncoder)
+
+    objects = ImportedRowQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("imported row")

@@ -1,16 +1,24 @@
 """Maintenance plans, rounds, and the single dates of work that follow from them."""
 
 from datetime import date, timedelta
+from typing import Any
 
 from dateutil.relativedelta import relativedelta
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from equipment.models.register import Equipment
-from equipment.querysets import DUE_WITHIN_DAYS, OPEN_MAINTENANCE, ScheduledMaintenanceQuerySet
+from equipment.querysets import (
+    DUE_WITHIN_DAYS,
+    OPEN_MAINTENANCE,
+    MaintenanceRoundQuerySet,
+    OfOneDeviceQuerySet,
+    ScheduledMaintenanceQuerySet,
+)
 from locations.models import Location
 
 
@@ -90,6 +98,8 @@ class MaintenancePlan(models.Model):
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
 
+    objects = OfOneDeviceQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("maintenance plan")
         verbose_name_plural = _("maintenance plans")
@@ -127,7 +137,8 @@ class MaintenancePlan(models.Model):
 
     def step(self, count: int = 1) -> relativedelta:
         """`count` intervals, as calendar time."""
-        return relativedelta(**{f"{self.interval_unit}s": self.interval * count})
+        units: dict[str, Any] = {f"{self.interval_unit}s": self.interval * count}
+        return relativedelta(**units)
 
     def occurrence(self, index: int) -> date:
         """The date of occurrence `index` (0 is `starts_on`) of a fixed plan.
@@ -155,6 +166,8 @@ class MaintenanceRound(models.Model):
         related_name="+",
     )
     notes = models.TextField(_("notes"), blank=True)
+
+    objects = MaintenanceRoundQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("maintenance round")
@@ -225,9 +238,7 @@ class ScheduledMaintenance(models.Model):
         verbose_name_plural = _("scheduled maintenance")
         ordering = ["scheduled_date", "pk"]
         constraints = [
-            models.CheckConstraint(
-                name="maintenance_status_known", condition=Q(status__in=MaintenanceStatus.values)
-            ),
+            models.CheckConstraint(name="maintenance_status_known", condition=Q(status__in=MaintenanceStatus.values)),
             models.CheckConstraint(
                 name="maintenance_completed_has_date",
                 condition=Q(status="completed", completed_on__isnull=False)
@@ -248,15 +259,23 @@ class ScheduledMaintenance(models.Model):
         indexes = [
             models.Index(fields=["status", "scheduled_date", "id"], name="maintenance_by_date"),
             models.Index(fields=["equipment", "scheduled_date"], name="maintenance_of_equipment"),
+            models.Index(fields=["completed_on", "equipment"], name="maintenance_by_completion"),
         ]
 
     def __str__(self) -> str:
         return f"{self.equipment}: {self.scheduled_date}"
 
-    def save(self, *args: object, **kwargs: object) -> None:
-        if self.occurrence_date is None:
+    def clean(self) -> None:
+        """A date follows from a plan of its own device."""
+        super().clean()
+        if self.plan is not None and self.plan.equipment_id != self.equipment_id:
+            raise ValidationError({"plan": _("This plan is another device's.")})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the date; a new one without a plan occurs when it is scheduled."""
+        if not self.occurrence_date:  # type: ignore[truthy-bool]  # a new row has none yet
             self.occurrence_date = self.scheduled_date
-        super().save(*args, **kwargs)  # type: ignore[arg-type]
+        super().save(*args, **kwargs)
 
     @property
     def is_open(self) -> bool:
@@ -274,7 +293,11 @@ class ScheduledMaintenance(models.Model):
 
     @property
     def was_on_time(self) -> bool | None:
-        """Whether it was completed by its date plus tolerance; None while it is open or when cancelled."""
+        """Whether it was done by its date plus tolerance; None while it is open or when cancelled.
+
+        A device that could not be located was not maintained, whenever that was found out.
+        """
         if self.completed_on is None:
             return None
-        return self.completed_on <= self.scheduled_date + timedelta(days=self.tolerance_days)
+        latest = self.scheduled_date + timedelta(days=self.tolerance_days)
+        return self.outcome != MaintenanceOutcome.COULD_NOT_LOCATE and self.completed_on <= latest

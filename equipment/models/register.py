@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from equipment.models.catalogue import DeviceModel
-from equipment.querysets import EquipmentQuerySet
+from equipment.querysets import EquipmentQuerySet, PlacementQuerySet
 from locations.models import Location
 
 HOURS_OF_A_WEEK = 168
@@ -86,9 +86,7 @@ class Equipment(models.Model):
         on_delete=models.SET_NULL,
         related_name="equipment_in_custody",
     )
-    status = models.CharField(
-        _("status"), max_length=16, choices=EquipmentStatus, default=EquipmentStatus.IN_SERVICE
-    )
+    status = models.CharField(_("status"), max_length=16, choices=EquipmentStatus, default=EquipmentStatus.IN_SERVICE)
     risk_class = models.CharField(_("risk class"), max_length=8, choices=RiskClass, default=RiskClass.MEDIUM)
     installed_on = models.DateField(_("installed on"), null=True, blank=True)
     warranty_until = models.DateField(_("warranty until"), null=True, blank=True)
@@ -196,10 +194,11 @@ class Equipment(models.Model):
     def _record_placement(self) -> None:
         current = Placement.objects.filter(equipment=self, until__isnull=True).select_for_update().first()
         now = (self.department_id, self.location_id, self.custodian_id)
+        since = timezone.now()
         if current is not None:
             if (current.department_id, current.location_id, current.custodian_id) == now:
                 return
-            current.until = max(timezone.now(), current.since)
+            since = current.until = max(since, current.since)
             current.save(update_fields=["until"])
         elif not any(now):
             return
@@ -208,7 +207,7 @@ class Equipment(models.Model):
             department_id=self.department_id,
             location_id=self.location_id,
             custodian_id=self.custodian_id,
-            since=current.until if current is not None else timezone.now(),
+            since=since,
         )
 
 
@@ -237,6 +236,8 @@ class Placement(models.Model):
     )
     since = models.DateTimeField(_("since"))
     until = models.DateTimeField(_("until"), null=True, blank=True)
+
+    objects = PlacementQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("placement")

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -12,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from equipment.models.maintenance import ScheduledMaintenance
 from equipment.models.register import Equipment
-from equipment.querysets import OPEN_WORK_ORDERS, WorkOrderQuerySet
+from equipment.querysets import OPEN_WORK_ORDERS, WorkOrderPartQuerySet, WorkOrderQuerySet
 
 
 class WorkOrderKind(models.TextChoices):
@@ -144,7 +145,7 @@ class WorkOrder(models.Model):
                 name="work_order_returned_after_start",
                 condition=Q(returned_to_service_at__isnull=True)
                 | Q(returned_to_service_at__gte=F("reported_at"), started_at__isnull=True)
-                | Q(returned_to_service_at__gte=F("started_at")),
+                | Q(returned_to_service_at__gte=F("started_at"), started_at__isnull=False),
                 violation_error_message=_("The return to service comes after report and start."),
             ),
             models.CheckConstraint(
@@ -160,8 +161,10 @@ class WorkOrder(models.Model):
             ),
             models.CheckConstraint(
                 name="work_order_finished_is_up",
-                condition=~Q(status__in=["returned", "closed"]) | Q(down_from__isnull=True) | Q(down_until__isnull=False),
-                violation_error_message=_("A device returned to service is no longer down."),
+                condition=~Q(status__in=["returned", "closed", "cancelled"])
+                | Q(down_from__isnull=True)
+                | Q(down_until__isnull=False),
+                violation_error_message=_("The downtime of a finished or cancelled job has an end."),
             ),
             models.CheckConstraint(
                 name="work_order_costs_not_negative",
@@ -178,6 +181,13 @@ class WorkOrder(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+    def clean(self) -> None:
+        """The maintenance that a job carries out is its own device's."""
+        super().clean()
+        maintenance = self.scheduled_maintenance
+        if maintenance is not None and maintenance.equipment_id != self.equipment_id:
+            raise ValidationError({"scheduled_maintenance": _("This maintenance is another device's.")})
 
     @property
     def number(self) -> str:
@@ -223,6 +233,8 @@ class WorkOrderPart(models.Model):
     unit_cost = models.DecimalField(
         _("unit cost"), max_digits=12, decimal_places=2, null=True, blank=True, validators=[MinValueValidator(0)]
     )
+
+    objects = WorkOrderPartQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("part")

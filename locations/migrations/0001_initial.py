@@ -62,7 +62,7 @@ class Migration(migrations.Migration):
             name='LocationLimit',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('location', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='locations.location', verbose_name='location')),
+                ('location', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='locations.location', verbose_name='location')),
                 ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='location_limits', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],
             options={

@@ -1,0 +1,239 @@
+"""The register's admin: every page opens, lists stay cheap, searches and forms do what they should."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib import admin
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from equipment.models import (
+    Document,
+    Equipment,
+    EquipmentPhoto,
+    ProductClass,
+    ScheduledMaintenance,
+    TrainingRecord,
+    WorkOrder,
+)
+from equipment.tests import recipes
+from equipment.tests.admin_pages import DAY, address, device_form, fill
+from equipment.tests.test_uploads import picture
+from locations.tests import recipes as locations
+
+pytestmark = pytest.mark.django_db
+
+EVERY_MODEL = [
+    model
+    for model in admin.site._registry
+    if model._meta.app_label in {"equipment", "locations", "analyses", "dashboard", "audit", "auth"}
+    and model._meta.model_name != "permission"
+]
+
+
+@pytest.mark.parametrize("model", EVERY_MODEL, ids=lambda model: model._meta.label_lower)
+def test_every_list_and_form_opens_and_a_list_of_many_costs_no_more_queries(model, superuser, client_of):
+    client = client_of(superuser)
+    ProductClass.objects.create(code="FRN", name="Pump, infusion")
+    TrainingRecord.objects.create(person=superuser, device_model=recipes.device_model.make(), trained_on=DAY)
+
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            answer = client.get(address(model, "changelist"))
+        assert answer.status_code == 200
+        return len(captured)
+
+    fill(1)
+    queries()  # The first page of a process fills Django's own tables of content types.
+    few = queries()
+    fill(2)
+    many = queries()
+
+    assert many == few
+    assert few <= 16
+    assert client.get(address(model, "changelist") + "?q=pump").status_code == 200
+    assert client.get(address(model, "add")).status_code in {200, 403}
+    row = model._default_manager.first()
+    if row is not None:
+        assert client.get(address(model, "change", row.pk)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("model", "pinned"),
+    [(Equipment, 7), (WorkOrder, 6), (ScheduledMaintenance, 6)],
+    ids=["equipment", "orders", "dates"],
+)
+def test_the_big_lists_take_a_pinned_number_of_queries(model, pinned, superuser, client_of, django_assert_num_queries):
+    client = client_of(superuser)
+    fill(3)
+    client.get(address(model, "changelist"))
+
+    with django_assert_num_queries(pinned):
+        client.get(address(model, "changelist"))
+
+
+def test_the_page_of_a_device_shows_what_belongs_to_it_in_a_bounded_number_of_queries(superuser, client_of):
+    client = client_of(superuser)
+    device = recipes.placed_device.make()
+
+    def queries():
+        with CaptureQueriesContext(connection) as captured:
+            answer = client.get(address(Equipment, "change", device.pk))
+        assert answer.status_code == 200
+        return len(captured), answer.content.decode()
+
+    for _number in range(3):
+        recipes.work_order.make(equipment=device)
+        recipes.maintenance.make(equipment=device)
+    queries()
+    few, _page = queries()
+    for _number in range(5):
+        recipes.work_order.make(equipment=device)
+        recipes.maintenance.make(equipment=device)
+    many, page = queries()
+
+    assert many == few
+    assert WorkOrder.objects.filter(equipment=device).first().number in page
+    assert device.location.name in page
+
+
+def test_nobody_chooses_from_a_list_of_everything(superuser, client_of):
+    client = client_of(superuser)
+    fill(1)
+
+    for model in EVERY_MODEL:
+        page = client.get(address(model, "add"))
+        if page.status_code != 200 or "adminform" not in page.context:
+            continue
+        for name, field in page.context["adminform"].form.fields.items():
+            if hasattr(field, "queryset") and name != "groups":
+                widget = getattr(field.widget, "widget", field.widget)
+                assert "Autocomplete" in type(widget).__name__, (model, name)
+
+
+@pytest.mark.parametrize("text", ["pump", "SN-", "nothing of the kind"])
+def test_search_finds_orders_and_dates_by_their_device(text, superuser, client_of):
+    client = client_of(superuser)
+    fill(2)
+
+    for model in (WorkOrder, ScheduledMaintenance):
+        answer = client.get(address(model, "changelist"), {"q": text})
+        assert answer.context["cl"].result_count == (0 if text.startswith("nothing") else 2)
+
+
+def test_a_work_order_is_found_by_its_number(superuser, client_of):
+    recipes.work_order.make()
+    order = recipes.work_order.make()
+
+    answer = client_of(superuser).get(address(WorkOrder, "changelist"), {"q": order.number.lower()})
+
+    assert list(answer.context["cl"].result_list) == [order]
+
+
+@pytest.mark.parametrize("query", ["state=sometimes", "year=abc", "year=0x1", "e=1", "site=9%27", "o=99.-99", "p=x"])
+def test_a_filter_that_makes_no_sense_is_no_server_error(query, superuser, client_of):
+    client = client_of(superuser)
+    fill(1)
+
+    for model in (WorkOrder, ScheduledMaintenance, Equipment):
+        assert client.get(address(model, "changelist") + f"?{query}", follow=True).status_code == 200
+
+
+def test_overdue_devices_are_filtered_by_today(superuser, client_of):
+    today = timezone.localdate()
+    late, soon, done = (recipes.device.make() for _number in range(3))
+    recipes.maintenance.make(equipment=late, scheduled_date=today - timedelta(days=1))
+    recipes.maintenance.make(equipment=soon, scheduled_date=today)
+    recipes.maintenance.make(
+        equipment=done, scheduled_date=today - timedelta(days=9), status="completed", completed_on=today
+    )
+    client = client_of(superuser)
+
+    def listed(value):
+        return list(client.get(address(Equipment, "changelist"), {"maintenance": value}).context["cl"].result_list)
+
+    assert (listed("overdue"), listed("due")) == ([late], [soon])
+
+
+@pytest.fixture(autouse=True)
+def media(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path / "media"
+    return settings.MEDIA_ROOT
+
+
+def test_a_device_is_added_with_a_photo_a_document_and_who_uploaded_them(editor, client_of):
+    room = locations.room.make()
+    data = device_form(
+        location=room.pk,
+        **{
+            "photos-TOTAL_FORMS": 1,
+            "photos-0-file": SimpleUploadedFile("front.png", picture()),
+            "documents-TOTAL_FORMS": 1,
+            "documents-0-title": "Manual",
+            "documents-0-kind": "manual",
+            "documents-0-file": SimpleUploadedFile("manual.pdf", b"%PDF-1.7\n"),
+        },
+    )
+
+    answer = client_of(editor).post(address(Equipment, "add"), data)
+
+    assert answer.status_code == 302, answer.context["errors"]
+    device = Equipment.objects.get()
+    assert device.placements.get().location == room
+    assert EquipmentPhoto.objects.get().uploaded_by == editor
+    assert Document.objects.get().uploaded_by == editor
+    page = client_of(editor).get(address(Equipment, "change", device.pk)).content.decode()
+    assert reverse("photo", args=[EquipmentPhoto.objects.get().pk]) in page
+    assert reverse("document", args=[Document.objects.get().pk]) in page
+
+
+def test_a_wrong_upload_is_refused_and_what_was_typed_is_kept(editor, client_of):
+    data = device_form(
+        **{"photos-TOTAL_FORMS": 1, "photos-0-file": SimpleUploadedFile("front.png", b"<script>alert(1)</script>")}
+    )
+
+    answer = client_of(editor).post(address(Equipment, "add"), data)
+
+    assert answer.status_code == 200
+    assert "Infusion pump" in answer.content.decode()
+    assert not Equipment.objects.exists()
+
+
+def test_a_serial_number_of_any_characters_is_stored_and_shown_as_text(editor, client_of):
+    serial = "<b>SN/7 \"'; ü%"
+
+    client_of(editor).post(address(Equipment, "add"), device_form(serial=serial))
+
+    device = Equipment.objects.get()
+    assert device.serial == serial
+    page = client_of(editor).get(address(Equipment, "changelist")).content.decode()
+    assert "<b>SN/7" not in page
+    assert "&lt;b&gt;SN/7" in page
+
+
+def test_parts_of_a_job_add_up_when_it_is_saved(editor, client_of):
+    device = recipes.device.make()
+    data = {
+        "equipment": device.pk, "kind": "corrective", "status": "reported", "priority": "normal",
+        "reported_at_0": "2024-05-06", "reported_at_1": "12:00:00",
+        "parts-TOTAL_FORMS": 1, "parts-INITIAL_FORMS": 0,
+        "parts-0-name": "Battery", "parts-0-quantity": 2, "parts-0-unit_cost": "12.50",
+    }  # fmt: skip
+
+    answer = client_of(editor).post(address(WorkOrder, "add"), data)
+
+    assert answer.status_code == 302, answer.context["errors"]
+    assert str(WorkOrder.objects.get().parts_cost) == "25.00"
+
+
+def test_an_editor_deletes_a_device_with_all_that_belongs_to_it(editor, client_of):
+    device = recipes.placed_device.make()
+    recipes.maintenance.make(equipment=device, plan=recipes.plan.make(equipment=device))
+
+    answer = client_of(editor).post(address(Equipment, "delete", device.pk), {"post": "yes"})
+
+    assert answer.status_code == 302
+    assert not Equipment.objects.exists()
