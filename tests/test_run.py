@@ -110,11 +110,12 @@ def test_a_signal_stops_everything_in_order(site, number):
     assert site.processes() == []
 
 
-def test_ctrl_c_in_a_terminal_reaches_the_whole_group_and_nothing_is_untidy(site):
+def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone_which_stops_the_rest_in_order(site, var):
     os.killpg(site.pid, signal.SIGINT)
 
     assert site.exit_code() == 0
     assert "Traceback" not in site.said()
+    assert "Received SIGTERM" in (var / "log" / "redis.log").read_text()
     assert site.processes() == []
 
 

@@ -184,6 +184,14 @@ def test_a_weak_password_is_refused(viewer: User, client: Client) -> None:
     assert "too short" in answer.content.decode()
 
 
+def test_the_rules_for_passwords_are_listed_beside_the_field(viewer: User, client: Client) -> None:
+    sign_in(client, "viewer")
+
+    html = client.get("/accounts/password/").content.decode()
+
+    assert "<li>Your password must contain at least 10 characters.</li>" in html
+
+
 def reset_link(client: Client, mailbox: list[Any], address: str) -> str:
     """The path in the mail that asking for a new password sends."""
     client.post("/accounts/password-reset/", {"email": address})

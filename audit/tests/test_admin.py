@@ -3,11 +3,8 @@
 import pytest
 from django.urls import reverse
 
-from audit.actors import Actor, acting_as
 from audit.models import AuditLog, EventType
 from audit.services import record
-from locations.models import LocationLimit
-from locations.tests import recipes as locations
 
 pytestmark = pytest.mark.django_db
 
@@ -41,15 +38,3 @@ def test_values_are_shown_as_text(superuser, client_of):
 
     assert "<script>alert(1)" not in page
     assert "&lt;script&gt;alert(1)" in page
-
-
-def test_a_limited_administrator_reads_what_they_did_themselves(administrator, client_of):
-    LocationLimit.objects.create(user=administrator, location=locations.site.make())
-    with acting_as(Actor.from_user(administrator)):
-        own = record(event_type=EventType.COMMAND, description="own")
-    record(event_type=EventType.COMMAND, description="another's")
-
-    listed = client_of(administrator).get(reverse(LIST)).context["cl"].result_list
-
-    assert own in listed
-    assert {row.user for row in listed} == {administrator}

@@ -1,13 +1,13 @@
 """The audit's rows: what they must hold, and that nobody changes them."""
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import IntegrityError, connection, transaction
 
 from audit.actors import Actor, acting_as
 from audit.exceptions import AppendOnlyError
 from audit.models import AuditLog, EventType
 from audit.services import record
-from locations.tests import recipes as locations
 from tests.constraints import assert_refused, constraints_of
 
 pytestmark = pytest.mark.django_db
@@ -80,10 +80,9 @@ def test_a_second_row_with_the_same_key_is_refused(row):
 
 
 def test_what_happened_to_one_object_is_found():
-    room = locations.room.make()
-    locations.room.make()
+    group, _other = Group.objects.create(name="Auditors"), Group.objects.create(name="Operators")
 
-    events = AuditLog.objects.about(room)
+    events = AuditLog.objects.about(group)
 
     assert [event.event_type for event in events] == [EventType.CREATED]
 

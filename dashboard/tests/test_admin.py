@@ -6,7 +6,9 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.urls import reverse
 
-from audit.models import AuditLog
+from audit.actors import Actor, acting_as
+from audit.models import AuditLog, EventType
+from audit.services import record
 from dashboard.rights import assignable_groups
 from locations.models import LocationLimit
 from locations.tests import recipes as locations
@@ -219,21 +221,26 @@ def test_a_limited_administrator_reaches_no_user_who_sees_more(limited, administ
     assert client.get(change(colleague)).status_code == 302
 
 
-def test_nobody_lifts_their_own_limits(limited, administrator, client_of):
-    limit = administrator.location_limits.get()
+def test_nobody_touches_their_own_limits(limited, administrator, client_of):
+    second = LocationLimit.objects.create(user=administrator, location=locations.room.make(parent=limited))
+    limits = list(administrator.location_limits.order_by("pk"))
     data = {
         "username": administrator.username,
-        "location_limits-TOTAL_FORMS": 1,
-        "location_limits-INITIAL_FORMS": 1,
-        "location_limits-0-id": limit.pk,
-        "location_limits-0-user": administrator.pk,
-        "location_limits-0-location": limited.pk,
-        "location_limits-0-DELETE": "on",
+        "location_limits-TOTAL_FORMS": 2,
+        "location_limits-INITIAL_FORMS": 2,
+        "location_limits-1-DELETE": "on",
     }
+    for number, limit in enumerate(limits):
+        data |= {
+            f"location_limits-{number}-id": limit.pk,
+            f"location_limits-{number}-user": administrator.pk,
+            f"location_limits-{number}-location": limit.location_id,
+        }
 
     client_of(administrator).post(change(administrator), data)
 
-    assert list(administrator.location_limits.all()) == [limit]
+    assert second in limits
+    assert list(administrator.location_limits.order_by("pk")) == limits
 
 
 def test_the_last_limit_of_a_user_is_not_taken_away_by_a_limited_administrator(
@@ -253,6 +260,18 @@ def test_the_last_limit_of_a_user_is_not_taken_away_by_a_limited_administrator(
 
     assert answer.status_code == 200
     assert list(colleague.location_limits.all()) == [limit]
+
+
+def test_a_limited_administrator_reads_what_they_did_themselves(administrator, client_of):
+    LocationLimit.objects.create(user=administrator, location=locations.site.make())
+    with acting_as(Actor.from_user(administrator)):
+        own = record(event_type=EventType.COMMAND, description="own")
+    record(event_type=EventType.COMMAND, description="another's")
+
+    listed = client_of(administrator).get(reverse("admin:audit_auditlog_changelist")).context["cl"].result_list
+
+    assert own in listed
+    assert {row.user for row in listed} == {administrator}
 
 
 # Groups

@@ -74,6 +74,7 @@ class PlacementInline(ReadOnlyInline):
     ordering = ["-since", "-pk"]
     latest = 20
     show_change_link = False
+    classes = ["nameless"]
     verbose_name_plural = _("where it has been")
 
 
@@ -83,6 +84,7 @@ class ContractInline(ReadOnlyInline):
     parent_field = "equipment_id"
     fields = ["servicecontract"]
     show_change_link = False
+    classes = ["nameless"]
     verbose_name_plural = _("service contracts")
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

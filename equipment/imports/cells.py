@@ -128,7 +128,7 @@ def looks_like_formula(text: str) -> bool:
     if not text or text[0] not in FORMULA_STARTS:
         return False
     sign = {"＝": "=", "＋": "+", "－": "-", "＠": "@"}.get(text[0], text[0])
-    return sign in "=@" or not HARMLESS_AFTER_SIGN.fullmatch(sign + text[1:])
+    return not HARMLESS_AFTER_SIGN.fullmatch(sign + text[1:])
 
 
 def shown(text: str) -> str:

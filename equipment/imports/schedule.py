@@ -125,7 +125,9 @@ class _Fitting:
         )
 
     def _on_day(self, visit: Visit) -> ScheduledMaintenance | None:
-        return self._take(lambda row: row.scheduled_date == visit.day and row.quarter in {None, visit.quarter})
+        return self._take(lambda row: row.scheduled_date == visit.day and row.quarter == visit.quarter) or self._take(
+            lambda row: row.scheduled_date == visit.day and row.quarter is None
+        )
 
     def _nearest(self, visit: Visit) -> ScheduledMaintenance | None:
         """The open row that is the same visit, if any."""

@@ -4,7 +4,6 @@ from datetime import date
 
 from django.urls import reverse
 
-from analyses.models import Analysis
 from equipment.models import ImportedRow, MaintenanceRound
 from equipment.tests import recipes
 from locations.tests import recipes as locations
@@ -41,8 +40,6 @@ def fill(number):
         MaintenanceRound.objects.create(name="Round", location=device.location, scheduled_date=DAY)
         run = recipes.import_run.make()
         ImportedRow.objects.create(run=run, row_number=2, action="rejected", equipment=device, errors=["no name"])
-        Analysis.objects.create(kind="cost", scope="equipment", equipment=device)
-        locations.production_run.make()
 
 
 def device_form(**values):

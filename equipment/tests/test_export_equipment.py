@@ -39,7 +39,7 @@ def texts(longest):
 
 
 @pytest.mark.parametrize("as_", ["csv", "xlsx"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_importing_an_export_changes_nothing(db, as_, data):
     Equipment.objects.all().delete()

@@ -80,8 +80,6 @@ def program(binary: Path, *, path: Path, lock: Path, data: Path, log: Path) -> P
     def prepare() -> None:
         for folder in (path.parent, lock.parent, data, log.parent):
             make_private(folder)
-        # The lock says that no server of ours lives, so a socket that is still here is a dead one's.
-        path.unlink(missing_ok=True)
         if log.exists() and log.stat().st_size > LONGEST_LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
 
