@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.db import models
 from django.db.models import Q
 
@@ -53,7 +54,11 @@ def within_limits(user: Any, prefix: str = "") -> Q:
     paths = limit_paths(user)
     if paths is None:
         return Q()
-    condition = Q(pk__in=[])
+    inside = Q(pk__in=[])
     for path in paths:
-        condition |= Q(**{f"{prefix}path__startswith": path})
-    return condition
+        inside |= Q(path__startswith=path)
+    if not prefix:
+        return inside
+    # Not by joining: over a million rows, looking the location up in a short list is several times quicker.
+    places = apps.get_model("locations", "Location")._default_manager.filter(inside)
+    return Q(**{f"{prefix.removesuffix('__')}__in": places.order_by().values("pk")})

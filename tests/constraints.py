@@ -37,8 +37,8 @@ def plain_columns(constraint: models.BaseConstraint) -> list[str]:
     """The columns of a unique constraint made of nothing else; none for another constraint."""
     if not isinstance(constraint, models.UniqueConstraint):
         return []
-    plain = all(isinstance(expression, models.F) for expression in constraint.expressions)
-    return [*constraint.fields, *(expression.name for expression in constraint.expressions)] if plain else []
+    plain = [vars(expression)["name"] for expression in constraint.expressions if isinstance(expression, models.F)]
+    return [*constraint.fields, *plain] if len(plain) == len(constraint.expressions) else []
 
 
 def assert_accepted(write: Callable[[], object]) -> None:

@@ -7,6 +7,8 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
+from dashboard.models import UserPreferences
+
 PASSWORD = "a long enough one, 1889"
 
 
@@ -47,3 +49,13 @@ def client_of() -> Callable[[User], Client]:
         return client
 
     return sign_in
+
+
+@pytest.fixture
+def prefer() -> Callable[..., UserPreferences]:
+    """Give a user preferences: `prefer(viewer, page_size=10)`."""
+
+    def store(user: User, **chosen: Any) -> UserPreferences:
+        return UserPreferences.objects.create(user=user, **chosen)
+
+    return store

@@ -110,6 +110,7 @@ class ScheduledMaintenanceAdmin(LimitedAdmin):
     ]  # fmt: skip
     list_select_related = ["equipment"]
     search_fields = ["equipment__serial", "equipment__asset_tag", "equipment__name"]
+    sortable_by = ["scheduled_date"]  # As with work orders.
     search_help_text = _("Serial number, asset tag or name of the device")
     ordering = ["-scheduled_date", "-pk"]
     autocomplete_fields = ["equipment", "plan", "round", "completed_by"]

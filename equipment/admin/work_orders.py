@@ -36,6 +36,7 @@ class WorkOrderAdmin(LimitedAdmin):
     list_filter = ["status", "kind", "priority", "cause", "reported_at", year_filter("reported_at", _("year"))]
     list_select_related = ["equipment"]
     search_fields = ["equipment__serial", "equipment__asset_tag", "equipment__name"]
+    sortable_by = ["number", "reported_at"]  # Sorting a million rows by anything without an index takes seconds.
     search_help_text = _("WO-000123, or serial number, asset tag or name of the device")
     ordering = ["-reported_at", "-pk"]
     autocomplete_fields = ["equipment", "scheduled_maintenance", "reported_by", "assigned_to"]

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.mark.parametrize(
     ("model", "pinned"),
-    [(Equipment, 7), (WorkOrder, 6), (ScheduledMaintenance, 6)],
+    [(Equipment, 7), (WorkOrder, 7), (ScheduledMaintenance, 7)],
     ids=["equipment", "orders", "dates"],
 )
 def test_the_big_lists_take_a_pinned_number_of_queries(model, pinned, superuser, client_of, django_assert_num_queries):

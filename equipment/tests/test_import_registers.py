@@ -511,7 +511,10 @@ def test_queries_depend_on_batches_and_not_on_rows(monkeypatch):
     changed = queries(many_devices(40, Name="Monitor", PPM_Q_I_engineer="Lina", Department="Department 7"))
 
     models = queries(
-        [row | {"SERIAL": f"m {n}", "LOG_Number": "", "MODEL": f"New {n}"} for n, row in enumerate(many_devices(40))]
+        [
+            row | {"SERIAL": f"m {n}", "LOG_Number": "", "MODEL": f"New {n}", "MANUFACTURER": f"Maker {n}"}
+            for n, row in enumerate(many_devices(40))
+        ]
     )
 
     assert models - many <= 20

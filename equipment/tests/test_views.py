@@ -15,7 +15,6 @@ from django.test import Client
 from django.utils import timezone
 from PIL import Image
 
-from dashboard.models import UserPreferences
 from equipment.models import (
     DeviceModel,
     Document,
@@ -30,6 +29,7 @@ from equipment.tables import SORTS
 from locations.models import Location, LocationLimit
 
 ClientOf = Callable[[User], Client]
+Prefer = Callable[..., object]
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def shown(client: Client, address: str) -> str:
 # The list
 
 
-def test_numbers_count_positions_and_go_on_over_the_pages(viewer: User, client_of: ClientOf) -> None:
-    UserPreferences.objects.create(user=viewer, page_size=10)
+def test_numbers_count_positions_and_go_on_over_the_pages(viewer: User, client_of: ClientOf, prefer: Prefer) -> None:
+    prefer(viewer, page_size=10)
     for number in range(23):
         device(f"S{number:02}")
     Equipment.objects.filter(serial__in=["S00", "S11"]).delete()
@@ -108,8 +108,10 @@ def test_filters_narrow_by_each_of_their_fields(viewer: User, client_of: ClientO
 
 
 @pytest.mark.parametrize("key", SORTS)
-def test_every_order_lists_every_row_once_over_the_pages(viewer: User, client_of: ClientOf, key: str) -> None:
-    UserPreferences.objects.create(user=viewer, page_size=10)
+def test_every_order_lists_every_row_once_over_the_pages(
+    viewer: User, client_of: ClientOf, prefer: Prefer, key: str
+) -> None:
+    prefer(viewer, page_size=10)
     model = DeviceModel.objects.create(manufacturer=Manufacturer.objects.create(name="Borealis"), name="B1")
     for number in range(15):
         device(f"S{number:02}", device_model=model if number % 2 else None)
@@ -173,8 +175,8 @@ def test_a_filter_that_cannot_be_read_is_told_and_lists_nothing(viewer: User, cl
     assert serials(answer.content.decode()) == []
 
 
-def test_a_page_beyond_the_end_is_the_last_one(viewer: User, client_of: ClientOf) -> None:
-    UserPreferences.objects.create(user=viewer, page_size=10)
+def test_a_page_beyond_the_end_is_the_last_one(viewer: User, client_of: ClientOf, prefer: Prefer) -> None:
+    prefer(viewer, page_size=10)
     for number in range(11):
         device(f"S{number:02}")
 
