@@ -75,9 +75,7 @@ class AuditLog(models.Model):
         ordering = ["-timestamp", "-id"]
         default_permissions = ("view",)
         constraints = [
-            models.CheckConstraint(
-                name="audit_event_type_known", condition=models.Q(event_type__in=EventType.values)
-            ),
+            models.CheckConstraint(name="audit_event_type_known", condition=models.Q(event_type__in=EventType.values)),
             models.CheckConstraint(
                 name="audit_object_id_with_type",
                 condition=models.Q(object_id="") | ~models.Q(object_type=""),

@@ -18,7 +18,6 @@ from equipment.imports.histories import SECTIONS, TIMESTAMPS, as_stored, recorde
 from equipment.imports.limits import BATCH_ROWS
 from equipment.imports.registers import conflicts_told, lock_imports
 from equipment.imports.reports import RowMessage, UndoReport
-from equipment.imports.writing import record_placements
 from equipment.models import (
     Equipment,
     ImportAction,
@@ -28,6 +27,7 @@ from equipment.models import (
     Placement,
     ScheduledMaintenance,
 )
+from equipment.services import record_placements
 from locations.querysets import limit_paths
 
 PLACE_FIELDS = frozenset({"department_id", "location_id"})
@@ -124,7 +124,7 @@ class _Undo:
         for section, instances in restored.items():
             fields = [SECTIONS[section]._meta.get_field(name.removesuffix("_id")).name for name in names[section]]
             SECTIONS[section]._default_manager.bulk_update(instances, [*fields, "updated_at"], batch_size=BATCH_ROWS)
-        record_placements([], moved, now)
+        record_placements(equipment=moved, at=now)
         _delete(gone)
         record_many(events=events)
 

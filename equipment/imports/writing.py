@@ -3,7 +3,6 @@
 Bulk writes send no signals and call no `save`: placements, audit rows and times of change are made here.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -22,9 +21,9 @@ from equipment.models import (
     ImportedRow,
     ImportRun,
     MaintenancePlan,
-    Placement,
     ScheduledMaintenance,
 )
+from equipment.services import record_placements
 from locations.models import Location
 
 DEVICE_FIELDS = (
@@ -48,38 +47,9 @@ def write_batch(run: ImportRun, plans: list[RowPlan], references: References, no
     new = [plan for plan in changing if plan.action == ImportAction.CREATED]
     Equipment.objects.bulk_create([_device(plan) for plan in new], batch_size=BATCH_ROWS)
     _update(Equipment, [_device(plan) for plan in changing if plan.action == ImportAction.UPDATED], DEVICE_FIELDS)
-    record_placements([_device(plan) for plan in new], [_device(plan) for plan in moved], now)
+    record_placements(equipment=[_device(plan) for plan in (*new, *moved)], at=now)
     _write_schedules(changing, now)
     _keep(run, plans, made)
-
-
-def record_placements(new: Iterable[Equipment], moved: Iterable[Equipment], now: datetime) -> None:
-    """Record where devices are, as `Equipment.save` does: a first placement of new ones, the next one of moved ones."""
-    moved = list(moved)
-    present = {
-        placement.equipment_id: placement
-        for placement in Placement.objects.filter(
-            equipment__in=[device.pk for device in moved], until__isnull=True
-        ).select_for_update()
-    }
-    for placement in present.values():
-        placement.until = max(now, placement.since)
-    _update(Placement, list(present.values()), ("until",))
-    starts: dict[int, datetime] = {pk: placement.until or now for pk, placement in present.items()}
-    Placement.objects.bulk_create(
-        [
-            Placement(
-                equipment=device,
-                department_id=device.department_id,
-                location_id=device.location_id,
-                custodian_id=device.custodian_id,
-                since=starts.get(device.pk, now),
-            )
-            for device in [*new, *moved]
-            if device.pk in starts or any((device.department_id, device.location_id, device.custodian_id))
-        ],
-        batch_size=BATCH_ROWS,
-    )
 
 
 def _device(plan: RowPlan) -> Equipment:

@@ -43,12 +43,12 @@ OCM_ROW = {
 
 def ppm_file(*rows: Mapping[str, Any], **how: Any) -> io.BytesIO:
     """A PPM register; each row is PPM_ROW with what is given."""
-    return csv_file(PPM_COLUMNS, [PPM_ROW | row for row in rows], **how)
+    return csv_file(PPM_COLUMNS, [{**PPM_ROW, **row} for row in rows], **how)
 
 
 def ocm_file(*rows: Mapping[str, Any], **how: Any) -> io.BytesIO:
     """An OCM register; each row is OCM_ROW with what is given."""
-    return csv_file(OCM_COLUMNS, [OCM_ROW | row for row in rows], **how)
+    return csv_file(OCM_COLUMNS, [{**OCM_ROW, **row} for row in rows], **how)
 
 
 def csv_file(
@@ -66,9 +66,10 @@ def xlsx_file(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> io.B
     """A workbook as openpyxl writes it: a text that begins with = becomes a formula."""
     columns = list(columns)
     book = Workbook()
-    book.active.append(columns)
+    sheet = book.worksheets[0]
+    sheet.append(columns)
     for row in rows:
-        book.active.append([row.get(column) for column in columns])
+        sheet.append([row.get(column) for column in columns])
     file = io.BytesIO()
     book.save(file)
     file.seek(0)

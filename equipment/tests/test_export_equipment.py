@@ -15,8 +15,9 @@ from openpyxl import load_workbook
 from audit.models import AuditLog, EventType
 from equipment.exports import GENERAL_COLUMNS, export_equipment
 from equipment.imports import import_register
+from equipment.imports.columns import OCM_COLUMNS, PPM_COLUMNS
 from equipment.models import DeviceModel, Equipment, MaintenancePlan, Manufacturer, ScheduledMaintenance
-from equipment.tests.files import OCM_COLUMNS, PPM_COLUMNS, many_devices, ocm_file, ppm_file
+from equipment.tests.files import many_devices, ocm_file, ppm_file
 from equipment.tests.test_import_cells import NASTY_TEXTS
 from locations.models import Location, LocationKind
 

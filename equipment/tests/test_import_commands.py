@@ -7,8 +7,9 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from audit.models import AuditLog, EventType
+from equipment.imports.columns import PPM_COLUMNS
 from equipment.models import Equipment, ImportRun
-from equipment.tests.files import PPM_COLUMNS, PPM_ROW, many_devices, ppm_file, xlsx_file
+from equipment.tests.files import PPM_ROW, many_devices, ppm_file, xlsx_file
 
 pytestmark = pytest.mark.django_db
 

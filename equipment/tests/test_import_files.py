@@ -16,9 +16,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from openpyxl import Workbook
 
 from equipment.imports import FileRefused, limits
+from equipment.imports.columns import PPM_COLUMNS
 from equipment.imports.sources import opened
 from equipment.imports.tables import Table
-from equipment.tests.files import OCM_ROW, PPM_COLUMNS, PPM_ROW, hand_made_workbook, ppm_file, with_part, xlsx_file
+from equipment.tests.files import OCM_ROW, PPM_ROW, hand_made_workbook, ppm_file, with_part, xlsx_file
 
 SHEET = "xl/worksheets/sheet1.xml"
 BEGIN_SHEET = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'

@@ -13,6 +13,7 @@ from django.utils import timezone
 from audit.actors import Actor, acting_as
 from audit.models import AuditLog, EventType
 from equipment.imports import FileRefused, ImportConflict, RowsRejected, import_register, limits, preview, registers
+from equipment.imports.columns import OCM_COLUMNS, PPM_COLUMNS
 from equipment.models import (
     DeviceModel,
     Equipment,
@@ -23,7 +24,7 @@ from equipment.models import (
     Placement,
     ScheduledMaintenance,
 )
-from equipment.tests.files import OCM_COLUMNS, PPM_COLUMNS, PPM_ROW, many_devices, ocm_file, ppm_file, xlsx_file
+from equipment.tests.files import PPM_ROW, many_devices, ocm_file, ppm_file, xlsx_file
 from locations.models import Location, LocationKind, LocationLimit
 
 pytestmark = pytest.mark.django_db
