@@ -46,6 +46,8 @@ def make_private(folder: Path) -> Path:
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to someone else: remove it or set PLUMBLINE_VAR to another folder")
+    if facts.st_mode & stat.S_ISVTX:
+        raise PermissionError(f"{folder} is shared with others: set PLUMBLINE_VAR to a folder of its own")
     if stat.S_IMODE(facts.st_mode) & 0o077:
         folder.chmod(0o700)
     return folder

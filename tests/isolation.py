@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.db import connections
+from django.db.backends.postgresql.creation import DatabaseCreation as PostgresqlCreation
 from django.test import TransactionTestCase, override_settings
 
 from audit import triggers
@@ -27,6 +28,19 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
             Path(database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
             database["TEST"]["NAME"] = f"{database['NAME']}.test"
             database["OPTIONS"]["init_command"] += "PRAGMA synchronous=OFF;"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def test_database_goes_whatever_hangs_on_to_it() -> Iterator[None]:
+    """PostgreSQL drops no database while a connection that a thread closed a moment ago is still being wound up."""
+
+    def drop(self: PostgresqlCreation, name: str, verbosity: int) -> None:
+        with self._nodb_cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {self.connection.ops.quote_name(name)} WITH (FORCE)")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PostgresqlCreation, "_destroy_test_db", drop)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

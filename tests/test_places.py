@@ -118,3 +118,14 @@ def test_those_who_make_a_secret_at_once_agree_on_one(var, monkeypatch):
     assert len(found) == 8
     assert len(set(found)) == 1
     assert [path.name for path in var.iterdir()] == ["secret_key"]
+
+
+def test_a_folder_that_everybody_shares_is_left_as_it_is(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+
+    with pytest.raises(PermissionError, match="shared with others"):
+        places.make_private(shared)
+
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o1777

@@ -1,5 +1,6 @@
 """The Chromium of the machine, and pages in it that report what the browser complains about."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -31,7 +32,11 @@ def chromium() -> Iterator[Browser]:
     # Playwright keeps an event loop running in this thread, and Django would then refuse to use the database here.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        with sync_playwright() as playwright:
+        with contextlib.ExitStack() as stack:
+            try:
+                playwright = stack.enter_context(sync_playwright())
+            except Exception as error:  # noqa: BLE001 - its driver lacks a library of the system, whichever it is
+                pytest.skip(f"Playwright does not start: {error}")
             # As root Chromium's own sandbox does not start.
             unconfined = ("--no-sandbox",) if os.geteuid() == 0 else ()
             browser = playwright.chromium.launch(executable_path=program, args=[*QUIET, *unconfined])

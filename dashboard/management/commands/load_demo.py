@@ -112,6 +112,8 @@ class Command(BaseCommand):
         for name, count in summary.counts.items():
             self.stdout.write(f"{count:>10,} {name}")
         self.stdout.write(_("Demo data loaded in %.1f seconds.") % (time.monotonic() - began))
+        if options["if_empty"]:
+            return  # who starts the site says who can sign in
         names = ", ".join(SIGN_INS)
         if given:
             self.stdout.write(_("Sign in as %s with the password given.") % names)
