@@ -9,7 +9,14 @@ from django.utils import translation
 from audit.actors import Actor
 from audit.models import EventType
 from audit.services import record
-from audit.snapshots import differences, snapshot, stored_snapshot
+from audit.snapshots import (
+    CHANGED_NOT_RECORDED,
+    NOT_RECORDED,
+    changed_secrets,
+    differences,
+    snapshot,
+    stored_with_secrets,
+)
 
 _excluded: dict[type[models.Model], frozenset[str]] = {}
 
@@ -43,16 +50,24 @@ def excluded_fields(model: type[models.Model]) -> frozenset[str]:
 def remember_stored(sender: type[models.Model], instance: models.Model, **kwargs: Any) -> None:
     """Keep what the row holds now on the instance, for the record of the change."""
     adding = instance._state.adding and instance.pk is None
-    instance._audit_before = None if adding else stored_snapshot(instance, excluded_fields(sender))  # type: ignore[attr-defined]
+    stored = None if adding else stored_with_secrets(instance, excluded_fields(sender))
+    instance._audit_before = stored  # type: ignore[attr-defined]
 
 
 def record_save(sender: type[models.Model], instance: models.Model, created: bool, **kwargs: Any) -> None:
-    """Record an insert whole, an update by what differs, a save that changed nothing not at all."""
-    before = instance.__dict__.pop("_audit_before", None)
+    """Record an insert whole, an update by what differs, a save that changed nothing not at all.
+
+    Of a secret only that it changed. A password hashed anew at sign-in, which the hashers' settings ask for, is
+    recorded as a change too: nothing tells it reliably from a password that was set.
+    """
+    stored = instance.__dict__.pop("_audit_before", None)
     after = snapshot(instance, excluded_fields(sender))
-    if created or before is None:
+    if created or stored is None:
         _record(EventType.CREATED, instance, None, after)
         return
+    before, secrets_before = stored
+    after |= dict.fromkeys(changed_secrets(instance, secrets_before), CHANGED_NOT_RECORDED)
+    before |= dict.fromkeys(secrets_before, NOT_RECORDED)
     if kwargs.get("update_fields") is not None:
         # Other values on the instance were not written, whatever they are.
         names = set(kwargs["update_fields"])
@@ -64,9 +79,10 @@ def record_save(sender: type[models.Model], instance: models.Model, created: boo
 
 
 def record_delete(sender: type[models.Model], instance: models.Model, **kwargs: Any) -> None:
-    """Record a deletion with everything the row held."""
-    before = instance.__dict__.pop("_audit_before", None)
-    _record(EventType.DELETED, instance, before or snapshot(instance, excluded_fields(sender)), None)
+    """Record a deletion with everything the row held, its secrets left out."""
+    stored = instance.__dict__.pop("_audit_before", None)
+    before = stored[0] if stored else snapshot(instance, excluded_fields(sender))
+    _record(EventType.DELETED, instance, before, None)
 
 
 def record_relation(

@@ -1,4 +1,7 @@
-"""What a row holds, as plain values fit for the audit: no passwords, hashes or tokens."""
+"""What a row holds, as plain values fit for the audit: no passwords, hashes or tokens.
+
+That a secret was changed is told (`changed_secrets`), what it was or is never.
+"""
 
 from functools import cache
 from typing import Any
@@ -8,6 +11,10 @@ from django.db.models.expressions import BaseExpression
 from django.db.models.fields.files import FieldFile
 
 SECRET_WORDS = ("password", "token", "secret", "session", "hash")
+
+# What stands in a record of a change in place of a secret's old and new value.
+NOT_RECORDED = "not recorded"
+CHANGED_NOT_RECORDED = "changed, not recorded"
 
 Snapshot = dict[str, Any]
 
@@ -24,6 +31,16 @@ def recorded_fields(model: type[models.Model], excluded: frozenset[str] = frozen
         field
         for field in model._meta.concrete_fields
         if field.name not in excluded and field.attname not in excluded and not is_secret(field.name)
+    )
+
+
+@cache
+def secret_fields(model: type[models.Model], excluded: frozenset[str] = frozenset()) -> tuple[models.Field, ...]:
+    """The concrete fields of `model` of which the audit tells a change and never a value."""
+    return tuple(
+        field
+        for field in model._meta.concrete_fields
+        if field.name not in excluded and field.attname not in excluded and is_secret(field.name)
     )
 
 
@@ -53,9 +70,37 @@ def _as_stored(field: models.Field, value: Any) -> Any:
 
 def stored_snapshot(instance: models.Model, excluded: frozenset[str] = frozenset()) -> Snapshot | None:
     """The same from the database; None where the row is not there."""
-    names = [field.attname for field in recorded_fields(type(instance), excluded)]
-    rows = type(instance)._base_manager.using(instance._state.db).filter(pk=instance.pk).values(*names)
-    return rows.first()
+    return _stored(instance, recorded_fields(type(instance), excluded))
+
+
+def stored_with_secrets(
+    instance: models.Model, excluded: frozenset[str] = frozenset()
+) -> tuple[Snapshot, Snapshot] | None:
+    """What `stored_snapshot` gives and, beside it, the secrets of the row; None where the row is not there.
+
+    The secrets are for `changed_secrets` and nothing else: no record may hold them.
+    """
+    secret = secret_fields(type(instance), excluded)
+    row = _stored(instance, (*recorded_fields(type(instance), excluded), *secret))
+    if row is None:
+        return None
+    secrets = {field.attname: row.pop(field.attname) for field in secret}
+    return row, secrets
+
+
+def changed_secrets(instance: models.Model, stored: Snapshot) -> tuple[str, ...]:
+    """Names of the secrets of `instance` that are not what was `stored`. Saying more would give them away."""
+    fields = secret_fields(type(instance))
+    return tuple(
+        field.attname
+        for field in fields
+        if field.attname in stored and _as_stored(field, field.value_from_object(instance)) != stored[field.attname]
+    )
+
+
+def _stored(instance: models.Model, fields: tuple[models.Field, ...]) -> Snapshot | None:
+    rows = type(instance)._base_manager.using(instance._state.db).filter(pk=instance.pk)
+    return rows.values(*(field.attname for field in fields)).first()
 
 
 def differences(before: Snapshot, after: Snapshot) -> tuple[Snapshot, Snapshot]:

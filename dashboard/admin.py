@@ -19,6 +19,7 @@ from dashboard.models import UserPreferences
 from dashboard.rights import assignable_groups, grantable_permissions, manageable_users
 from locations.admin import LocationLimitInline
 from locations.limited_admin import LimitedAdmin
+from locations.limited_deletion import DeletionWithinLimits
 from locations.querysets import limit_paths
 
 admin.site.unregister(User)
@@ -61,7 +62,7 @@ class UserLimitInline(LocationLimitInline):
 
 
 @admin.register(User)
-class PlumblineUserAdmin(UserAdmin):
+class PlumblineUserAdmin(DeletionWithinLimits, UserAdmin):
     """Users, managed by administrators who can give no right they lack.
 
     Only superusers see superusers' rights, make them, or grant single permissions. An administrator reaches the users
@@ -134,7 +135,7 @@ class PlumblineUserAdmin(UserAdmin):
             actions.pop("delete_selected", None)
         return actions
 
-    def autocomplete_label(self, obj: User) -> str:
+    def autocomplete_label(self, obj: User, limits: list[str] | None) -> str:
         full = obj.get_full_name()
         return f"{full} ({obj.get_username()})" if full else obj.get_username()
 
@@ -168,7 +169,10 @@ class PlumblineUserAdmin(UserAdmin):
 
 @admin.register(Group)
 class PlumblineGroupAdmin(GroupAdmin):
-    """Groups. The built-in three get exactly their permissions at each migration, whatever was changed by hand."""
+    """Groups. The built-in three get exactly their permissions at each migration, whatever was changed by hand.
+
+    A group is shared by its members: somebody who is limited to locations, or cannot manage each member, reads only.
+    """
 
     list_display = ["name", "member_count"]
     filter_horizontal = ()
@@ -188,9 +192,18 @@ class PlumblineGroupAdmin(GroupAdmin):
         return getattr(row, "members", 0)
 
     def _may_write(self, request: HttpRequest, obj: Group | None) -> bool:
-        if obj is None or request.user.is_superuser:
+        if request.user.is_superuser:
             return True
-        return obj.name not in GROUPS and assignable_groups(request.user).filter(pk=obj.pk).exists()
+        if limit_paths(request.user) is not None:
+            return False
+        if obj is None:
+            return True
+        beyond = User.objects.filter(groups=obj).exclude(manageable_users(request.user))
+        assignable = assignable_groups(request.user).filter(pk=obj.pk)
+        return obj.name not in GROUPS and assignable.exists() and not beyond.exists()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and self._may_write(request, None)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and self._may_write(request, obj)

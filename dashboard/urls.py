@@ -1,4 +1,4 @@
-"""Addresses of the home page, of signing in and out, and of the sign of life."""
+"""Addresses of the home page and of signing in and out."""
 
 from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
@@ -59,6 +59,5 @@ accounts = [
 
 urlpatterns = [
     path("", views.home, name="home"),
-    path("health/", views.health, name="health"),
     *accounts,
 ]

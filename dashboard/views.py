@@ -1,4 +1,4 @@
-"""The home page, the user's own pages, and the sign of life."""
+"""The home page and the user's own pages."""
 
 from typing import Any, cast
 
@@ -59,14 +59,6 @@ def preferences(request: HttpRequest) -> HttpResponse:
         {"section": "preferences", "form": form},
         status=400 if form.errors else 200,
     )
-
-
-@login_not_required
-@never_cache
-@require_safe
-def health(request: HttpRequest) -> HttpResponse:
-    """Says that the process answers; asks neither the database nor the session."""
-    return HttpResponse("ok", content_type="text/plain; charset=utf-8")
 
 
 @login_not_required

@@ -1,4 +1,4 @@
-"""Puts the register under audit."""
+"""Puts the register under audit, and its files under their rows."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -11,6 +11,7 @@ class EquipmentConfig(AppConfig):
     def ready(self) -> None:
         from audit.receivers import watch
         from equipment import models
+        from equipment.receivers import keep_files_with_rows
 
         timestamps = ("created_at", "updated_at")
         for model in (
@@ -29,3 +30,5 @@ class EquipmentConfig(AppConfig):
             models.TrainingRecord,
         ):
             watch(model, exclude=timestamps)
+        keep_files_with_rows(models.EquipmentPhoto)
+        keep_files_with_rows(models.Document)

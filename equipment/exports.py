@@ -13,6 +13,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Prefetch
 from django.utils import timezone
 from openpyxl import Workbook
@@ -211,7 +212,7 @@ def _xlsx_chunks(columns: tuple[str, ...], rows: Iterable[list[Value]]) -> Itera
     sheet.append(header)
     for row in rows:
         sheet.append([_xlsx_cell(sheet, value) for value in row])
-    with tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as file:
         book.save(file)
         file.seek(0)
         while chunk := file.read(CHUNK_BYTES):

@@ -141,6 +141,13 @@ class ServiceContractQuerySet(models.QuerySet["ServiceContract"]):
         )
         return self.filter(Exists(covers))
 
+    def wholly_visible_to(self, user: Any) -> "ServiceContractQuerySet":
+        """Those that cover no device which the user may not see."""
+        if limit_paths(user) is None:
+            return self
+        covers = self.model.equipment.through.objects.filter(servicecontract_id=OuterRef("pk"))
+        return self.filter(~Exists(covers.exclude(within_limits(user, "equipment__location__"))))
+
 
 class MaintenanceRoundQuerySet(models.QuerySet["MaintenanceRound"]):
     def visible_to(self, user: Any) -> "MaintenanceRoundQuerySet":

@@ -7,8 +7,9 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from locations.limited_admin import LimitedAdmin, LimitedInline, ReadOnlyInline, visible
+from locations.limited_admin import LimitedAdmin, LimitedInline, ReadOnlyInline, as_key, visible
 from locations.models import Location, LocationKind, LocationLimit, ProductionRun
+from locations.querysets import limit_paths
 
 
 class SiteFilter(admin.SimpleListFilter):
@@ -26,7 +27,7 @@ class SiteFilter(admin.SimpleListFilter):
         value = self.value()
         if not value:
             return None
-        site = Location.objects.filter(pk=value).first() if value.isdecimal() else None
+        site = Location.objects.filter(pk=as_key(value)).first()
         return queryset.filter(**{f"{self.path_lookup}__startswith": site.path}) if site else queryset.none()
 
 
@@ -50,7 +51,8 @@ class DepartmentFilter(admin.SimpleListFilter):
         value = self.value()
         if not value:
             return None
-        return queryset.filter(department_id=value) if value.isdecimal() else queryset.none()
+        key = as_key(value)
+        return queryset.none() if key is None else queryset.filter(department_id=key)
 
 
 class ChildrenInline(ReadOnlyInline):
@@ -74,7 +76,7 @@ class DeliveryLocationInline(ReadOnlyInline):
 
 @admin.register(Location)
 class LocationAdmin(LimitedAdmin):
-    list_display = ["name", "code", "kind", "parent", "production_run", "capacity", "occupancy"]
+    list_display = ["name", "code", "kind", "parent_name", "production_run", "capacity", "occupancy"]
     list_filter = ["kind", SiteFilter]
     list_select_related = ["parent", "production_run"]
     search_fields = ["name", "code", "parent__name"]
@@ -96,13 +98,19 @@ class LocationAdmin(LimitedAdmin):
         return rows
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Count what is at each location of the page shown, in one query for all of them."""
+        """Count what is at each location of the page shown, in one query for all of them; names only what is inside."""
         changelist = super().get_changelist_instance(request)
         shown = [row.pk for row in changelist.result_list]
         counts = dict(Location.objects.filter(pk__in=shown).order_by().values_list("pk").annotate(Count("equipment")))
+        limits = limit_paths(request.user)
         for row in changelist.result_list:
             row.equipment_count = counts.get(row.pk, 0)
+            row.names_above = _names_inside([row.parent], limits)
         return changelist
+
+    @admin.display(description=_("lies in"), ordering="parent__name", empty_value="–")
+    def parent_name(self, row: Location) -> str:
+        return "".join(getattr(row, "names_above", []))
 
     @admin.display(description=_("equipment here"))
     def occupancy(self, row: Location) -> str:
@@ -125,13 +133,16 @@ class LocationAdmin(LimitedAdmin):
         names = getattr(row, "names_above", [])
         return " › ".join([*names, row.name]) if row.pk else "–"
 
-    def autocomplete_label(self, obj: Location) -> str:
-        above = [obj.parent, obj.parent.parent] if obj.parent else []
-        place = ", ".join(node.name for node in above if node is not None)
+    def autocomplete_label(self, obj: Location, limits: list[str] | None) -> str:
+        place = ", ".join(_names_inside([obj.parent, obj.parent.parent] if obj.parent else [], limits))
         return f"{obj.name} ({place})" if place else obj.name
 
     def get_inlines(self, request: HttpRequest, obj: Any) -> Any:
         return super().get_inlines(request, obj) if obj else []
+
+
+def _names_inside(nodes: "list[Location | None]", limits: list[str] | None) -> list[str]:
+    return [node.name for node in nodes if node and (limits is None or node.path.startswith(tuple(limits)))]
 
 
 @admin.register(ProductionRun)

@@ -4,12 +4,23 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.paginator import Page, Paginator
-from django.db import models
+from django.db import DataError, models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from locations.limited_deletion import DeletionWithinLimits
 from locations.querysets import limit_paths
+
+LARGEST_KEY = 2**63 - 1
+
+
+def as_key(value: str) -> int | None:
+    """The primary key that a text from an address names; None for a text that can be nobody's."""
+    if not value.isdecimal() or len(value) > len(str(LARGEST_KEY)) or int(value) > LARGEST_KEY:
+        return None
+    return int(value)
 
 
 def visible(queryset: "models.QuerySet[Any]", user: Any) -> "models.QuerySet[Any]":
@@ -83,7 +94,7 @@ class KeysFirstPaginator(Paginator):
         return page
 
 
-class LimitedAdmin(_Limited, admin.ModelAdmin):
+class LimitedAdmin(DeletionWithinLimits, _Limited, admin.ModelAdmin):
     """A model's admin: limited, quick on big tables, and deleting many at once only for those who may."""
 
     form = LimitedModelForm
@@ -97,6 +108,13 @@ class LimitedAdmin(_Limited, admin.ModelAdmin):
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         return self._for_user(super().get_form(request, obj, change, **kwargs), request)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list; raises IncorrectLookupParameters for filters that the database cannot even compare with."""
+        try:
+            return super().get_changelist_instance(request)
+        except (ValueError, OverflowError, DataError) as error:
+            raise IncorrectLookupParameters(error) from error
 
     def get_actions(self, request: HttpRequest) -> Any:
         actions = super().get_actions(request)
@@ -114,8 +132,8 @@ class LimitedAdmin(_Limited, admin.ModelAdmin):
         }
         return deleted, counts, set() if protected else {str(name) for name in lacking} - kept_by_itself, protected
 
-    def autocomplete_label(self, obj: Any) -> str:
-        """How a pick list names the object."""
+    def autocomplete_label(self, obj: Any, limits: list[str] | None) -> str:
+        """How a pick list names the object to somebody with these limits (`limit_paths`)."""
         return str(obj)
 
 
@@ -184,7 +202,8 @@ class YearFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         # One query for each end: asked for both at once, SQLite would read the whole index.
-        values = model_admin.model._default_manager.values_list(self.field, flat=True)
+        rows = visible(model_admin.model._default_manager.all(), request.user)
+        values = rows.values_list(self.field, flat=True)
         first, last = values.order_by(self.field).first(), values.order_by(f"-{self.field}").first()
         if first is None or last is None:
             return []
@@ -194,7 +213,8 @@ class YearFilter(admin.SimpleListFilter):
         value = self.value()
         if not value:
             return None
-        return queryset.filter(**{f"{self.field}__year": int(value)}) if value.isdecimal() else queryset.none()
+        offered = {year for year, _title in self.lookup_choices}
+        return queryset.filter(**{f"{self.field}__year": int(value)}) if value in offered else queryset.none()
 
 
 def year_filter(field: str, title: Any, parameter: str = "year") -> type[YearFilter]:

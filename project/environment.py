@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from zoneinfo import available_timezones
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -64,6 +65,14 @@ def words(name: str, default: list[str] | None = None) -> list[str]:
     return [part for part in parts if part] or list(default or [])
 
 
+def time_zone(name: str, default: str) -> str:
+    """The name of a time zone that this system knows."""
+    value = text(name, default)
+    if value not in available_timezones():
+        raise ImproperlyConfigured(f"{name}={value!r} is no time zone; one is written like Europe/Berlin")
+    return value
+
+
 def database(url: str, var: Path) -> dict[str, Any]:
     """Django's settings for a database address.
 
@@ -103,14 +112,33 @@ def database(url: str, var: Path) -> dict[str, Any]:
 
 
 def redis_url(embedded_socket: Path) -> str:
-    """The address of Redis: REDIS_URL, else REDIS_HOST, REDIS_PORT and REDIS_DB, else our own server's socket."""
+    """The address of Redis: REDIS_URL, else REDIS_HOST, REDIS_PORT and REDIS_DB, else our own server's socket.
+
+    Raises ImproperlyConfigured for one that cannot be used; the message never shows the password.
+    """
     url = text("REDIS_URL")
     if url:
         if not url.startswith(("redis://", "rediss://", "unix://")):
             raise ImproperlyConfigured("REDIS_URL begins with redis://, rediss:// or unix://")
+        check_redis_url(url)
         return url
     number = integer("REDIS_DB", 0)
     host = text("REDIS_HOST")
     if host:
         return f"redis://{host}:{integer('REDIS_PORT', 6379, 1, 65535)}/{number}"
     return f"unix://{quote(str(embedded_socket))}?db={number}"
+
+
+def check_redis_url(url: str) -> None:
+    """Raise ImproperlyConfigured where the address names no host or socket, or a port that is none."""
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.path) if parts.scheme == "unix" else bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        # What urlsplit says may quote the password, where one that holds / ? or # was not encoded.
+        raise ImproperlyConfigured(
+            "REDIS_URL cannot be read: it is redis://user:password@host:6379/0 or unix:///path/to/socket?db=0, "
+            "with / ? # @ and % within a name or password written as %2F %3F %23 %40 %25"
+        )

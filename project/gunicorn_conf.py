@@ -9,11 +9,17 @@ from project.processes.parent_death import tie_to_parent
 
 worker_class = "gthread"
 threads = 4
+# For the settings, which each worker loads: its pool of connections follows from it.
+os.environ["WEB_THREADS"] = str(threads)
 # Code that queries before a fork would share one connection among the workers.
 preload_app = False
 timeout = 60
 graceful_timeout = 10
 keepalive = 5
+# Whom to believe about TLS and addresses is for the settings to say (BEHIND_TLS_PROXY). By its defaults gunicorn would
+# believe anything that comes over the loopback.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
 umask = 0o077
 # A heartbeat file on a disk can make a worker look hung while the disk is busy.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - gunicorn makes a private file

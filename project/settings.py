@@ -58,6 +58,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "project.requests.HealthMiddleware",
+    "project.requests.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -67,6 +69,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "project.requests.RequestSizeMiddleware",
     "audit.middleware.ActorMiddleware",
     "dashboard.middleware.SignInMiddleware",
     "dashboard.middleware.PreferencesMiddleware",
@@ -123,9 +126,11 @@ def database_settings() -> dict[str, Any]:
     # Only the web server keeps a pool (project/wsgi.py says so): a pool is lost in a process that forks after its
     # first query, and a command needs one connection.
     elif environment.boolean("DB_POOL", False):
+        # A thread has one connection at a time: more of them than threads would lie idle and be missed elsewhere.
+        most = environment.integer("WEB_THREADS", DB_POOL_MAX_SIZE, minimum=1)
         options["pool"] = {
-            "min_size": DB_POOL_MIN_SIZE,
-            "max_size": DB_POOL_MAX_SIZE,
+            "min_size": min(DB_POOL_MIN_SIZE, most),
+            "max_size": min(DB_POOL_MAX_SIZE, most),
             "timeout": DB_POOL_TIMEOUT,
         }
     return {**database, "CONN_MAX_AGE": 0, "ATOMIC_REQUESTS": False}
@@ -193,12 +198,12 @@ AXES_VERBOSE = False
 
 # Language and time
 
-LANGUAGE_CODE = environment.text("LANGUAGE_CODE", "en")
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
+LANGUAGE_CODE = environment.choice("LANGUAGE_CODE", tuple(code for code, _name in LANGUAGES), "en")
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
-TIME_ZONE = environment.text("TIME_ZONE", "UTC")
+TIME_ZONE = environment.time_zone("TIME_ZONE", "UTC")
 
 # Files
 
@@ -211,6 +216,7 @@ WHITENOISE_MAX_AGE = 0 if DEBUG else 3600
 
 # Uploaded files are never under an address of their own: a view hands them out to those who may see them.
 MEDIA_ROOT = VAR_DIR / "media"
+FILE_UPLOAD_TEMP_DIR = places.make_private(VAR_DIR / "tmp")
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
@@ -220,9 +226,10 @@ UPLOAD_MAX_BYTES = environment.integer("UPLOAD_MAX_MEGABYTES", 20, minimum=1) * 
 # Mail
 
 EMAIL_HOST = environment.text("EMAIL_HOST")
-EMAIL_BACKEND = (
-    "django.core.mail.backends.smtp.EmailBackend" if EMAIL_HOST else "django.core.mail.backends.console.EmailBackend"
-)
+# A log is read by more people than a mailbox, and a message may hold a link that sets a new password: production
+# without a mail server sends nothing at all, and says so when it starts.
+MAIL_WAY = "smtp" if EMAIL_HOST else "dummy" if PRODUCTION else "console"
+EMAIL_BACKEND = f"django.core.mail.backends.{MAIL_WAY}.EmailBackend"
 EMAIL_PORT = environment.integer("EMAIL_PORT", 587, 1, 65535)
 EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER")
 EMAIL_HOST_PASSWORD = environment.text("EMAIL_HOST_PASSWORD")
@@ -236,15 +243,19 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = environment.boolean("SECURE_SSL_REDIRECT", PRODUCTION)
-# The probe of a load balancer asks without TLS.
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
 SECURE_HSTS_SECONDS = environment.integer("SECURE_HSTS_SECONDS", 365 * 24 * 3600 if PRODUCTION else 0)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = PRODUCTION
+# Both speak for every host below this one, and a preloaded name stays for months: a hospital's domain has others
+# there, which this site cannot answer for. So W005 and W021, which want them on, are not heeded.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = environment.boolean("SECURE_HSTS_PRELOAD", False)
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-# Believed only when the operator says that a proxy sets it: otherwise any client could claim to use TLS.
-if environment.boolean("BEHIND_TLS_PROXY", False):
+# Believed only when the operator says that a proxy sets them: otherwise any client could claim to use TLS, or to be
+# somebody else (project/requests.py reads X-Forwarded-For).
+BEHIND_TLS_PROXY = environment.boolean("BEHIND_TLS_PROXY", False)
+if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 

@@ -35,7 +35,7 @@ def test_database_goes_whatever_hangs_on_to_it() -> Iterator[None]:
     """PostgreSQL drops no database while a connection that a thread closed a moment ago is still being wound up."""
 
     def drop(self: PostgresqlCreation, name: str, verbosity: int) -> None:
-        with self._nodb_cursor() as cursor:
+        with self._nodb_cursor() as cursor:  # type: ignore[attr-defined]
             cursor.execute(f"DROP DATABASE {self.connection.ops.quote_name(name)} WITH (FORCE)")
 
     with pytest.MonkeyPatch.context() as patch:

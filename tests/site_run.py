@@ -21,7 +21,7 @@ from project.places import BASE_DIR
 PATIENCE_SECONDS = 90
 # What decides how a site runs; a test that wants one of these says so.
 NOT_INHERITED = re.compile(
-    r"^(PLUMBLINE_|DATABASE_|REDIS_|CACHE_|DB_|WEB_|EMAIL_|SECURE_|PYTEST_|DEMO_)|"
+    r"^(PLUMBLINE_|DATABASE_|REDIS_|CACHE_|DB_|WEB_|EMAIL_|SECURE_|PYTEST_|DEMO_|BEHIND_|CSRF_)|"
     r"^(PORT|BIND|DEBUG|SECRET_KEY|ALLOWED_HOSTS|LOG_LEVEL|TIME_ZONE|LANGUAGE_CODE|PYTHONPATH|DJANGO_SETTINGS_MODULE)$"
 )
 
@@ -122,9 +122,14 @@ class SiteRun:
 
     def health(self) -> int | None:
         """The status of /health/; None if nobody answers."""
+        return self.status("/health/")
+
+    def status(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> int | None:
+        """The status of the answer, None if nobody answers; `headers` have underscores for dashes."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
-            client.request("GET", "/health/", headers={"Host": "localhost"})
+            client.request(method, path, body, {"Host": "localhost", **named})
             return client.getresponse().status
         except (OSError, http.client.HTTPException):
             return None

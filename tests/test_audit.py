@@ -5,25 +5,42 @@ import json
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
+from django.contrib.auth.tokens import default_token_generator
 from django.db.models import F
 from django.urls import reverse
 from django.utils import translation
+from django.utils.http import urlsafe_base64_encode
 
 from audit.actors import Actor, acting_as
 from audit.models import AuditLog, EventType
 from audit.receivers import watched_models
-from audit.snapshots import SECRET_WORDS, recorded_fields
+from audit.snapshots import CHANGED_NOT_RECORDED, NOT_RECORDED, SECRET_WORDS, recorded_fields
 from equipment.models import DeviceModel
 from equipment.tests import recipes
 from locations.models import Location
 from locations.tests import recipes as locations
 from tests.people import PASSWORD
 
+NEW_PASSWORD = "another long one, 1890"
+
 pytestmark = pytest.mark.django_db
 
 
 def events_about(instance):
     return list(AuditLog.objects.about(instance).order_by("pk"))
+
+
+def all_that_is_recorded():
+    return json.dumps([[event.description, event.before, event.after] for event in AuditLog.objects.all()])
+
+
+def assert_password_change_is_recorded(user, by):
+    event = events_about(user)[-1]
+    assert (event.event_type, event.actor) == (EventType.UPDATED, by)
+    assert (event.before, event.after) == ({"password": NOT_RECORDED}, {"password": CHANGED_NOT_RECORDED})
+    user.refresh_from_db()
+    recorded = all_that_is_recorded()
+    assert not [secret for secret in (user.password, PASSWORD, NEW_PASSWORD) if secret in recorded]
 
 
 def test_an_insert_is_recorded_whole():
@@ -180,17 +197,88 @@ def test_actors_nest_and_end():
 
 def test_no_password_or_hash_is_ever_recorded():
     user = User.objects.create_user("anna", password=PASSWORD)
-    user.set_password("another long one, 1890")
+    first = user.password
+    user.set_password(NEW_PASSWORD)
     user.save()
     user.first_name = "Anna"
     user.save()
 
-    recorded = json.dumps([[event.before, event.after] for event in events_about(user)])
+    recorded = all_that_is_recorded()
 
     assert "Anna" in recorded
-    assert "password" not in recorded
-    assert user.password not in recorded
+    assert NEW_PASSWORD not in recorded
     assert PASSWORD not in recorded
+    for password in (first, user.password):
+        # The whole, and each part of it: method, salt and hash.
+        assert not [part for part in (password, *password.split("$")) if part in recorded]
+
+
+def test_a_password_that_an_administrator_sets_is_recorded_as_changed(superuser, viewer, client_of):
+    answer = client_of(superuser).post(
+        reverse("admin:auth_user_password_change", args=[viewer.pk]),
+        {"password1": NEW_PASSWORD, "password2": NEW_PASSWORD, "usable_password": "true"},
+    )
+
+    assert answer.status_code == 302, answer.content
+    assert_password_change_is_recorded(viewer, by="superuser")
+
+
+def test_a_password_that_people_change_themselves_is_recorded_as_changed(viewer, client_of):
+    answer = client_of(viewer).post(
+        reverse("password_change"),
+        {"old_password": PASSWORD, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD},
+    )
+
+    assert answer.status_code == 302, answer.content
+    assert_password_change_is_recorded(viewer, by="viewer")
+
+
+def test_a_password_set_by_a_link_from_a_mail_is_recorded_as_changed(viewer, client):
+    key = urlsafe_base64_encode(str(viewer.pk).encode())
+    link = reverse("password_reset_confirm", args=[key, default_token_generator.make_token(viewer)])
+    form = client.get(link).headers["Location"]
+
+    answer = client.post(form, {"new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD})
+
+    assert answer.status_code == 302, answer.content
+    assert_password_change_is_recorded(viewer, by="anonymous")
+
+
+def test_a_password_set_beside_other_fields_is_recorded_with_them(viewer):
+    viewer.first_name = "Vera"
+    viewer.set_password(NEW_PASSWORD)
+    viewer.save()
+
+    event = events_about(viewer)[-1]
+    assert event.before == {"first_name": "", "password": NOT_RECORDED}
+    assert event.after == {"first_name": "Vera", "password": CHANGED_NOT_RECORDED}
+
+
+def test_a_password_that_was_set_but_not_stored_is_not_recorded(viewer):
+    viewer.first_name = "Vera"
+    viewer.set_password(NEW_PASSWORD)
+    viewer.save(update_fields=["first_name"])
+
+    assert events_about(viewer)[-1].after == {"first_name": "Vera"}
+
+
+def test_a_password_hashed_anew_at_sign_in_is_recorded_as_changed(viewer, client, settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", *settings.PASSWORD_HASHERS]
+
+    client.post(reverse("sign_in"), {"username": "viewer", "password": PASSWORD})
+
+    assert User.objects.get(pk=viewer.pk).password.startswith("scrypt$")
+    assert_password_change_is_recorded(viewer, by="anonymous")
+
+
+def test_a_user_who_is_deleted_leaves_no_hash(viewer):
+    hashed = viewer.password
+
+    viewer.delete()
+
+    deleted = AuditLog.objects.get(event_type=EventType.DELETED, object_type="auth.user")
+    assert "password" not in deleted.before
+    assert hashed not in all_that_is_recorded()
 
 
 def test_no_watched_model_gives_away_a_field_that_sounds_secret():

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -277,19 +278,81 @@ def test_a_folder_of_data_that_belongs_to_another_is_refused(new_run, short_fold
     assert "Traceback" not in run.said()
 
 
+PRODUCTION = {
+    "PLUMBLINE_ENV": "production",
+    "SECRET_KEY": "".join(map(chr, range(48, 110))),
+    "ALLOWED_HOSTS": ".hospital.example",
+}
+
+
 def test_production_has_no_demo_users_and_shows_no_password(new_run, short_folder):
-    run = new_run(
-        var=short_folder / "empty",
-        PLUMBLINE_ENV="production",
-        SECRET_KEY="".join(map(chr, range(48, 110))),
-        ALLOWED_HOSTS=".hospital.example",
-        DEMO_PASSWORD="known-in-this-test",
-    )
+    run = new_run(var=short_folder / "empty", DEMO_PASSWORD="known-in-this-test", **PRODUCTION)
 
     run.start().until_ready()
 
     assert "Sign in as" not in run.said()
     assert "known-in-this-test" not in run.said()
+
+
+def test_production_says_where_it_is_and_what_is_still_missing(new_run, short_folder):
+    run = new_run(var=short_folder / "empty", **PRODUCTION).start().until_ready()
+    run.until_said("Ctrl-C")
+
+    assert f"ready: https://hospital.example (listens on http://127.0.0.1:{run.port})" in run.said()
+    assert "manage.py createsuperuser" in run.said()
+    assert "Mail: NONE" in run.said()
+
+
+def test_production_that_lacks_nothing_complains_of_nothing(new_run):
+    run = new_run(EMAIL_HOST="mail.hospital.example", **PRODUCTION).start().until_ready()
+    run.until_said("Ctrl-C")
+
+    assert "createsuperuser" not in run.said()
+    assert "Mail:" not in run.said()
+
+
+@pytest.mark.parametrize(("behind_proxy", "expected"), [("0", [301, 301, 301]), ("1", [200, 301, 301])])
+def test_only_a_site_behind_a_proxy_believes_a_header_about_tls(new_run, behind_proxy, expected):
+    run = new_run(BEHIND_TLS_PROXY=behind_proxy, **PRODUCTION).start().until_ready()
+    claims = [{"X_Forwarded_Proto": "https"}, {"X_Forwarded_Ssl": "on"}, {"X_Forwarded_Protocol": "ssl"}]
+
+    answers = [run.status("/accounts/sign-in/", Host="www.hospital.example", **claim) for claim in claims]
+
+    assert answers == expected
+
+
+def test_a_probe_may_ask_by_the_address_of_the_machine(new_run):
+    run = new_run(**PRODUCTION).start().until_ready()
+
+    assert run.status("/health/", Host="10.1.2.3") == 200
+    assert run.status("/accounts/sign-in/", Host="10.1.2.3") == 400
+
+
+def test_what_is_sent_without_signing_in_is_bounded(site):
+    form = {"Content_Type": "multipart/form-data; boundary=x"}
+
+    # Announced and not sent: the answer must not wait for it.
+    large = site.status("/accounts/sign-in/", "POST", Content_Length=str(6 * 2**20), **form)
+    unbounded = site.status("/accounts/sign-in/", "POST", b"0\r\n\r\n", Transfer_Encoding="chunked", **form)
+
+    assert (large, unbounded) == (413, 411)
+
+
+def test_the_preparation_removes_uploads_left_half_way_and_expired_sessions(new_run, var):
+    (var / "tmp").mkdir(mode=0o700, exist_ok=True)
+    left = var / "tmp" / "abc.upload.csv"
+    left.touch()
+    database = sqlite3.connect(var / "data" / "plumbline.sqlite3")
+    add = "INSERT INTO django_session (session_key, session_data, expire_date) VALUES (?, '', ?)"
+    database.executemany(add, [("expired", "2020-01-01 00:00:00"), ("current", "2999-01-01 00:00:00")])
+    database.commit()
+
+    new_run().start().until_ready()
+
+    kept = database.execute("SELECT session_key FROM django_session").fetchall()
+    database.close()
+    assert kept == [("current",)]
+    assert not left.exists()
 
 
 def test_a_reader_of_the_output_that_goes_away_does_not_end_the_site(new_run, short_folder):

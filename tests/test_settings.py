@@ -71,7 +71,36 @@ def test_production_passes_every_check_of_a_deployment(manage):
     outcome = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
 
     assert outcome.returncode == 0, outcome.stderr
-    assert "no issues (0 silenced)" in outcome.stdout + outcome.stderr
+    # The two about hosts below ours; the settings tell why.
+    assert "no issues (2 silenced)" in outcome.stdout + outcome.stderr
+
+
+def test_hosts_below_ours_are_left_out_of_strict_transport_unless_wanted(manage):
+    program = "from django.conf import settings as s; print(s.SECURE_HSTS_INCLUDE_SUBDOMAINS, s.SECURE_HSTS_PRELOAD)"
+    wanted = {"SECURE_HSTS_INCLUDE_SUBDOMAINS": "1", "SECURE_HSTS_PRELOAD": "1"}
+
+    by_default = manage("shell", "--no-imports", "--command", program, **PRODUCTION)
+    asked_for = manage("shell", "--no-imports", "--command", program, **PRODUCTION, **wanted)
+
+    assert by_default.stdout.split() == ["False", "False"]
+    assert asked_for.stdout.split() == ["True", "True"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "backend"),
+    [
+        ({}, "console"),
+        (PRODUCTION, "dummy"),
+        ({**PRODUCTION, "EMAIL_HOST": "mail.example"}, "smtp"),
+    ],
+    ids=["development", "production without a mail server", "production"],
+)
+def test_production_prints_no_mail_where_others_could_read_it(manage, variables, backend):
+    program = "from django.conf import settings; print(settings.EMAIL_BACKEND)"
+
+    outcome = manage("shell", "--no-imports", "--command", program, **variables)
+
+    assert outcome.stdout.strip() == f"django.core.mail.backends.{backend}.EmailBackend"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +119,13 @@ def test_production_passes_every_check_of_a_deployment(manage):
         ("LOG_LEVEL", "LOUD"),
         ("DATABASE_URL", "mysql://db.example/register"),
         ("REDIS_URL", "cache.example:6379"),
+        ("REDIS_URL", "redis://cache.example:port/0"),
+        ("REDIS_URL", "redis://cache.example:65536/0"),
+        ("TIME_ZONE", "Europe/Atlantis"),
+        ("TIME_ZONE", "../etc/passwd"),
+        ("LANGUAGE_CODE", "fr"),
+        ("BEHIND_TLS_PROXY", "nginx"),
+        ("SECURE_HSTS_PRELOAD", "soon"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(manage, variable, value):
@@ -99,8 +135,17 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(manage, variable, va
     assert f"ImproperlyConfigured: {variable}" in outcome.stderr
 
 
-def test_a_password_is_not_in_the_message_about_a_bad_address(manage):
-    outcome = manage("check", DATABASE_URL="mysql://anna:hunter2@db.example/register")
+@pytest.mark.parametrize(
+    ("variable", "address"),
+    [
+        ("DATABASE_URL", "mysql://anna:hunter2@db.example/register"),
+        ("REDIS_URL", "redis://:hunter2@cache.example:port/0"),
+        ("REDIS_URL", "redis://:hunter2/x@cache.example:6379/0"),
+        ("REDIS_URL", "redis://:12#hunter2@cache.example:6379/0"),
+    ],
+)
+def test_a_password_is_not_in_the_message_about_a_bad_address(manage, variable, address):
+    outcome = manage("check", **{variable: address})
 
     assert outcome.returncode != 0
     assert "hunter2" not in outcome.stdout + outcome.stderr
@@ -135,6 +180,26 @@ def test_only_the_web_server_keeps_a_pool_of_connections(manage):
 
     assert command.stdout.strip() == "None"
     assert server.stdout.strip() == "{'min_size': 10, 'max_size': 30, 'timeout': 30}"
+
+
+@pytest.mark.parametrize(("threads", "sizes"), [("4", (4, 4)), ("20", (10, 20)), ("64", (10, 30))])
+def test_a_worker_opens_no_more_connections_than_it_has_threads(manage, threads, sizes):
+    program = "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS']['pool'])"
+    variables = {"DATABASE_URL": "postgresql://anna@/register?host=/run/postgresql", "DB_POOL": "1"}
+
+    outcome = manage("shell", "--no-imports", "--command", program, **variables, WEB_THREADS=threads)
+
+    assert outcome.stdout.strip() == str({"min_size": sizes[0], "max_size": sizes[1], "timeout": 30})
+
+
+def test_the_web_server_tells_its_workers_how_many_threads_they_have(bare_environment):
+    program = "import os; from project import gunicorn_conf as c; print(os.environ['WEB_THREADS'] == str(c.threads))"
+
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], cwd=BASE_DIR, env=bare_environment, capture_output=True, text=True, timeout=60
+    )
+
+    assert outcome.stdout.strip() == "True"
 
 
 def test_the_cache_can_be_switched_off(manage):

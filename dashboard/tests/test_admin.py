@@ -339,3 +339,78 @@ def test_no_page_of_the_admin_brings_its_own_scripts_or_styles(superuser, client
         page = client.get(address).content.decode()
         assert not re.search(r"\sstyle=|<style|\son[a-z]+=\"|javascript:", page), address
         assert not re.search(r"<script(?![^>]*\ssrc=)(?![^>]*type=\"application/json\")", page), address
+
+
+def change_group(client, row):
+    return client.post(reverse("admin:auth_group_change", args=[row.pk]), {"name": "Renamed", "permissions": []})
+
+
+@pytest.fixture
+def readers(db):
+    row = Group.objects.create(name="Readers")
+    row.permissions.add(Permission.objects.get(codename="view_equipment"))
+    return row
+
+
+def test_a_limited_administrator_writes_no_group(administrator, readers, client_of):
+    LocationLimit.objects.create(user=administrator, location=locations.room.make())
+    client = client_of(administrator)
+
+    answers = [
+        change_group(client, readers),
+        client.post(reverse("admin:auth_group_delete", args=[readers.pk]), {"post": "yes"}),
+        client.post(reverse("admin:auth_group_add"), {"name": "Others"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403, 403]
+    assert set(Group.objects.values_list("name", flat=True)) == {"Viewer", "Editor", "Admin", "Readers"}
+    assert readers.permissions.exists()
+
+
+def test_a_group_with_a_member_out_of_reach_is_only_read(administrator, superuser, colleague, readers, client_of):
+    readers.user_set.add(colleague, superuser)
+    client = client_of(administrator)
+
+    answers = [
+        change_group(client, readers),
+        client.post(reverse("admin:auth_group_delete", args=[readers.pk]), {"post": "yes"}),
+    ]
+    readers.user_set.remove(superuser)
+    among_equals = change_group(client, readers)
+
+    assert [answer.status_code for answer in answers] == [403, 403]
+    assert among_equals.status_code == 302
+    assert Group.objects.get(pk=readers.pk).name == "Renamed"
+
+
+IMPOSSIBLE_ADDRESSES = [
+    "equipment/workorder/?year=0",
+    "equipment/workorder/?year=99999999",
+    "equipment/workorder/?reported_at__year=0",
+    "equipment/equipment/?department=99999999999999999999999",
+    "equipment/equipment/?site=99999999999999999999999",
+    "equipment/importedrow/?run__id__exact=99999999999999999999999",
+    "auth/user/?groups__id__exact=99999999999999999999999",
+    "locations/productionrun/?starts_on__year=99999999",
+    "locations/location/?q=%00",
+    "autocomplete/?app_label=equipment&model_name=equipment&field_name=location&term=%00",
+]
+
+
+@pytest.mark.parametrize("tail", IMPOSSIBLE_ADDRESSES)
+def test_an_address_that_no_page_makes_is_ignored_or_refused(tail, superuser, client_of):
+    locations.production_run.make()
+
+    answer = client_of(superuser).get(f"/admin/{tail}", follow=True)
+
+    assert answer.status_code in {200, 400}
+
+
+@pytest.mark.parametrize("chosen", ["abc", "9" * 30, "-1", "1\x00"])
+@pytest.mark.parametrize(("page", "action"), [("equipment_equipment", "move"), ("auth_user", "deactivate")])
+def test_a_chosen_row_that_cannot_be_is_refused(chosen, page, action, superuser, client_of):
+    fields = {"action": action, "_selected_action": [chosen]}
+
+    answer = client_of(superuser).post(reverse(f"admin:{page}_changelist"), fields)
+
+    assert answer.status_code == 400

@@ -5,13 +5,16 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
-from equipment.models import Equipment, ServiceContract
+from equipment.models import ServiceContract
 from locations.limited_admin import LimitedAdmin
 
 
 @admin.register(ServiceContract)
 class ServiceContractAdmin(LimitedAdmin):
+    """Contracts. One that covers devices outside the user's limits too is others' as well: it is only read."""
+
     list_display = ["number", "supplier", "kind", "starts_on", "ends_on", "annual_cost", "response_hours"]
     list_filter = ["kind", "ends_on"]
     search_fields = ["number", "supplier"]
@@ -26,9 +29,40 @@ class ServiceContractAdmin(LimitedAdmin):
         (None, {"fields": ["equipment", "notes", "created_at", "updated_at"]}),
     ]
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Devices outside the user's limits, which the form does not show, stay in the contract."""
-        inside = Equipment.objects.visible_to(request.user).filter(service_contracts=form.instance)
-        outside = set(form.instance.equipment.exclude(pk__in=inside.values("pk")).values_list("pk", flat=True))
-        super().save_related(request, form, formsets, change)
-        form.instance.equipment.add(*outside)
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        # A field that is only shown names every device.
+        return [
+            (title, {**options, "fields": ["covered" if name == "equipment" else name for name in options["fields"]]})
+            for title, options in fieldsets
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [*super().get_readonly_fields(request, obj), "covered"]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.covered_inside = list(row.equipment.visible_to(request.user))
+        return row
+
+    @admin.display(description=_("equipment"))
+    def covered(self, row: ServiceContract) -> str:
+        names = [str(device) for device in getattr(row, "covered_inside", [])]
+        others = row.equipment.count() - len(names) if row.pk else 0
+        if others > 0:
+            names.append(ngettext("… and %d other", "… and %d others", others) % others)
+        return ", ".join(names) or "–"
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self._is_wholly_visible(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and self._is_wholly_visible(request, obj)
+
+    def _is_wholly_visible(self, request: HttpRequest, obj: ServiceContract | None) -> bool:
+        if obj is None:
+            return True
+        return ServiceContract.objects.wholly_visible_to(request.user).filter(pk=obj.pk).exists()

@@ -88,6 +88,7 @@ class TransferViews:
     def import_view(self, request: HttpRequest) -> HttpResponse:
         """Take a file, keep it, and go on to what it would do."""
         self._demand(self.has_import_permission(request))
+        pending_imports.remove_expired()
         form = UploadForm(request.POST or None, request.FILES or None)
         if request.method == "POST" and form.is_valid():
             try:

@@ -90,6 +90,10 @@ class WorkOrderAdmin(LimitedAdmin):
     def number(self, row: WorkOrder) -> str:
         return row.number
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return [*fields, "parts_cost"] if obj is not None and obj.parts_are_priced() else fields
+
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"reported_by": request.user.pk, **super().get_changeform_initial_data(request)}
 
@@ -100,6 +104,6 @@ class WorkOrderAdmin(LimitedAdmin):
         return search_by_device(queryset, search_term)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        was_total = form.instance.parts_are_priced()
         super().save_related(request, form, formsets, change)
-        if any(formset.has_changed() for formset in formsets):
-            total_parts_cost(work_order=form.instance)
+        total_parts_cost(work_order=form.instance, was_total=was_total)

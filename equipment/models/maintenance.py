@@ -19,6 +19,7 @@ from equipment.querysets import (
     OfOneDeviceQuerySet,
     ScheduledMaintenanceQuerySet,
 )
+from equipment.validators import validate_checklist, validate_day_has_come, validate_first_day
 from locations.models import Location
 
 
@@ -83,7 +84,7 @@ class MaintenancePlan(models.Model):
     name = models.CharField(_("name"), max_length=200, blank=True)
     interval = models.PositiveSmallIntegerField(_("every"), default=1, validators=[MinValueValidator(1)])
     interval_unit = models.CharField(_("unit"), max_length=8, choices=IntervalUnit, default=IntervalUnit.YEAR)
-    starts_on = models.DateField(_("first date"))
+    starts_on = models.DateField(_("first date"), validators=[validate_first_day])
     ends_on = models.DateField(_("last date"), null=True, blank=True)
     is_floating = models.BooleanField(
         _("floating"), default=False, help_text=_("Count from the last completion instead of the first date.")
@@ -92,7 +93,11 @@ class MaintenancePlan(models.Model):
     estimated_minutes = models.PositiveIntegerField(_("estimated work (minutes)"), null=True, blank=True)
     engineer_name = models.CharField(_("engineer"), max_length=200, blank=True)
     checklist = models.JSONField(
-        _("checklist"), default=list, blank=True, help_text=_("A list of the steps, each a text.")
+        _("checklist"),
+        default=list,
+        blank=True,
+        help_text=_("A list of the steps, each a text."),
+        validators=[validate_checklist],
     )
     is_active = models.BooleanField(_("active"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
@@ -108,6 +113,14 @@ class MaintenancePlan(models.Model):
             models.CheckConstraint(name="plan_kind_known", condition=Q(kind__in=PlanKind.values)),
             models.CheckConstraint(name="plan_unit_known", condition=Q(interval_unit__in=IntervalUnit.values)),
             models.CheckConstraint(name="plan_interval_positive", condition=Q(interval__gt=0)),
+            models.CheckConstraint(
+                name="plan_interval_within_ten_years",
+                condition=Q(interval_unit="day", interval__lte=3650)
+                | Q(interval_unit="week", interval__lte=520)
+                | Q(interval_unit="month", interval__lte=120)
+                | Q(interval_unit="year", interval__lte=10),
+                violation_error_message=_("An interval is ten years at most."),
+            ),
             models.CheckConstraint(
                 name="plan_ends_after_start", condition=Q(ends_on__isnull=True) | Q(ends_on__gte=F("starts_on"))
             ),
@@ -130,8 +143,9 @@ class MaintenancePlan(models.Model):
         return f"{self.equipment}: {self.name or self.get_kind_display()}"
 
     def clean(self) -> None:
-        """A ready-made kind brings its interval."""
+        """A ready-made kind brings its interval; a checklist without steps is an empty one, however it was written."""
         super().clean()
+        self.checklist = self.checklist or []
         if self.kind in READY_MADE:
             self.interval, self.interval_unit = READY_MADE[self.kind]
 
@@ -216,7 +230,7 @@ class ScheduledMaintenance(models.Model):
         _("status"), max_length=16, choices=MaintenanceStatus, default=MaintenanceStatus.SCHEDULED
     )
     engineer_name = models.CharField(_("engineer"), max_length=200, blank=True)
-    completed_on = models.DateField(_("completed on"), null=True, blank=True)
+    completed_on = models.DateField(_("completed on"), null=True, blank=True, validators=[validate_day_has_come])
     completed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("completed by"),
@@ -258,6 +272,7 @@ class ScheduledMaintenance(models.Model):
         ]
         indexes = [
             models.Index(fields=["status", "scheduled_date", "id"], name="maintenance_by_date"),
+            models.Index(fields=["-scheduled_date", "-id"], name="maintenance_newest_first"),
             models.Index(fields=["equipment", "scheduled_date"], name="maintenance_of_equipment"),
             models.Index(fields=["completed_on", "equipment"], name="maintenance_by_completion"),
         ]

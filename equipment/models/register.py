@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from equipment.models.catalogue import DeviceModel
 from equipment.querysets import EquipmentQuerySet, PlacementQuerySet
+from equipment.validators import validate_day_has_come
 from locations.models import Location
 
 HOURS_OF_A_WEEK = 168
@@ -101,7 +102,7 @@ class Equipment(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(HOURS_OF_A_WEEK)],
         help_text=_("How long it has to be available; uptime is measured against it."),
     )
-    disposed_on = models.DateField(_("disposed of on"), null=True, blank=True)
+    disposed_on = models.DateField(_("disposed of on"), null=True, blank=True, validators=[validate_day_has_come])
     notes = models.TextField(_("notes"), blank=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     updated_at = models.DateTimeField(_("changed"), auto_now=True)
@@ -251,6 +252,7 @@ class Placement(models.Model):
                 name="placement_ends_after_start", condition=Q(until__isnull=True) | Q(until__gte=F("since"))
             ),
         ]
+        indexes = [models.Index(fields=["-since", "-id"], name="placement_newest_first")]
 
     def __str__(self) -> str:
         return f"{self.equipment}: {self.location or self.department or '–'}"

@@ -2,11 +2,12 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -14,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from equipment.models.maintenance import ScheduledMaintenance
 from equipment.models.register import Equipment
 from equipment.querysets import OPEN_WORK_ORDERS, WorkOrderPartQuerySet, WorkOrderQuerySet
+from equipment.validators import validate_time_has_come
 
 
 class WorkOrderKind(models.TextChoices):
@@ -89,11 +91,13 @@ class WorkOrder(models.Model):
     problem = models.TextField(_("problem"), blank=True)
     resolution = models.TextField(_("work done"), blank=True)
     cause = models.CharField(_("cause"), max_length=20, choices=FailureCause, blank=True)
-    reported_at = models.DateTimeField(_("reported"), default=timezone.now)
-    started_at = models.DateTimeField(_("started"), null=True, blank=True)
-    returned_to_service_at = models.DateTimeField(_("returned to service"), null=True, blank=True)
-    down_from = models.DateTimeField(_("down from"), null=True, blank=True)
-    down_until = models.DateTimeField(_("down until"), null=True, blank=True)
+    reported_at = models.DateTimeField(_("reported"), default=timezone.now, validators=[validate_time_has_come])
+    started_at = models.DateTimeField(_("started"), null=True, blank=True, validators=[validate_time_has_come])
+    returned_to_service_at = models.DateTimeField(
+        _("returned to service"), null=True, blank=True, validators=[validate_time_has_come]
+    )
+    down_from = models.DateTimeField(_("down from"), null=True, blank=True, validators=[validate_time_has_come])
+    down_until = models.DateTimeField(_("down until"), null=True, blank=True, validators=[validate_time_has_come])
     reported_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         verbose_name=_("reported by"),
@@ -176,6 +180,8 @@ class WorkOrder(models.Model):
             models.Index(fields=["-reported_at", "-id"], name="work_order_newest_first"),
             models.Index(fields=["equipment", "-reported_at"], name="work_order_of_equipment"),
             models.Index(fields=["status", "-reported_at"], name="work_order_by_status"),
+            # For those who are limited to some locations: their devices' jobs of one status, counted without the rows.
+            models.Index(fields=["equipment", "status", "-reported_at"], name="work_order_of_device_by_status"),
             models.Index(fields=["kind", "-reported_at"], name="work_order_by_kind"),
         ]
 
@@ -188,6 +194,17 @@ class WorkOrder(models.Model):
         maintenance = self.scheduled_maintenance
         if maintenance is not None and maintenance.equipment_id != self.equipment_id:
             raise ValidationError({"scheduled_maintenance": _("This maintenance is another device's.")})
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the job; an open one under the lock of its device, as whoever disposes of a device looks for those."""
+        update_fields = kwargs.get("update_fields")
+        with transaction.atomic(using=kwargs.get("using")):
+            if self.is_open and (update_fields is None or {"status", "equipment", "equipment_id"} & set(update_fields)):
+                # The reference alone locks nothing before the commit, where PostgreSQL checks it: until then a
+                # disposal would neither see this job nor wait for it.
+                devices = Equipment.objects.using(kwargs.get("using")).filter(pk=self.equipment_id).order_by()
+                devices.select_for_update(no_key=True).values_list("pk").first()
+            super().save(*args, **kwargs)
 
     @property
     def number(self) -> str:
@@ -213,6 +230,11 @@ class WorkOrder(models.Model):
     def turnaround(self) -> timedelta | None:
         """From the report to the return to service; None while open."""
         return self.returned_to_service_at - self.reported_at if self.returned_to_service_at else None
+
+    def parts_are_priced(self) -> bool:
+        """Whether parts are listed and the cost of each is known: then their sum is `parts_cost`."""
+        costs = list(self.parts.values_list("unit_cost", flat=True)) if self.pk else []
+        return bool(costs) and None not in costs
 
     def downtime_until(self, instant: datetime) -> timedelta:
         """How long the device was down by `instant`, an open downtime running to it; zero if it never was."""

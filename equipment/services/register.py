@@ -44,7 +44,7 @@ def dispose_of_equipment(*, equipment: "QuerySet[Equipment]", disposed_on: date)
     busy: set[int] = set()
 
     def find_busy(devices: list[Equipment]) -> None:
-        # After locking the devices: nobody can report work on them until this is decided.
+        # After locking the devices: saving an open job takes the same lock, so none comes until this is decided.
         orders = WorkOrder.objects.open().filter(equipment__in=devices)
         busy.update(orders.values_list("equipment_id", flat=True))
 

@@ -77,17 +77,20 @@ def cancel_work_orders(*, work_orders: "QuerySet[WorkOrder]", reason: str = "") 
 
 
 @transaction.atomic
-def total_parts_cost(*, work_order: WorkOrder) -> Decimal | None:
+def total_parts_cost(*, work_order: WorkOrder, was_total: bool = False) -> Decimal | None:
     """Set the job's `parts_cost` to the sum of its listed parts and return it.
 
     A job without parts, or with one whose cost is unknown, keeps what it has: a sum that leaves something out would
-    pass for the whole.
+    pass for the whole. `was_total` says that what it has was the sum of parts: without any, it is emptied.
     """
     order = WorkOrder.objects.select_for_update().get(pk=work_order.pk)
     parts = list(order.parts.values_list("quantity", "unit_cost"))
     known = [quantity * cost for quantity, cost in parts if cost is not None]
     if parts and len(known) == len(parts):
         order.parts_cost = sum(known, Decimal(0))
+        order.save(update_fields=["parts_cost", "updated_at"])
+    elif was_total and not parts:
+        order.parts_cost = None
         order.save(update_fields=["parts_cost", "updated_at"])
     work_order.parts_cost = order.parts_cost
     return order.parts_cost

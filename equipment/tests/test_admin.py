@@ -179,6 +179,66 @@ def test_parts_of_a_job_add_up_when_it_is_saved(editor, client_of):
     assert str(WorkOrder.objects.get().parts_cost) == "25.00"
 
 
+def job_form(order, *parts, **values):
+    """The form of a job as a browser sends it; `parts` are stored ones (part, unit cost or None to delete)."""
+    data = {
+        "equipment": order.equipment_id, "kind": "corrective", "status": "reported", "priority": "normal",
+        "reported_at_0": "2024-05-06", "reported_at_1": "12:00:00",
+        "parts-TOTAL_FORMS": len(parts), "parts-INITIAL_FORMS": len(parts), **values,
+    }  # fmt: skip
+    for number, (part, cost) in enumerate(parts):
+        data |= {f"parts-{number}-id": part.pk, f"parts-{number}-name": part.name, f"parts-{number}-quantity": 1}
+        data |= {f"parts-{number}-DELETE": "on"} if cost is None else {f"parts-{number}-unit_cost": cost}
+    return data
+
+
+@pytest.fixture
+def priced_job():
+    """A job with one part of 40, and that part."""
+    order = recipes.work_order.make(parts_cost=40)
+    return order, order.parts.create(name="Filter", unit_cost=40)
+
+
+@pytest.mark.parametrize(
+    ("cost", "stored"), [("40", "40.00"), ("15", "15.00"), (None, None)], ids=["kept", "changed", "deleted"]
+)
+def test_the_cost_of_parts_is_their_sum_whatever_is_typed(cost, stored, priced_job, editor, client_of):
+    order, part = priced_job
+
+    answer = client_of(editor).post(
+        address(WorkOrder, "change", order.pk), job_form(order, (part, cost), parts_cost="999")
+    )
+
+    assert answer.status_code == 302, answer.context["errors"]
+    order.refresh_from_db()
+    assert (None if order.parts_cost is None else str(order.parts_cost)) == stored
+
+
+def test_the_cost_of_parts_can_be_typed_only_while_it_is_no_sum(priced_job, editor, client_of):
+    order, _part = priced_job
+    client = client_of(editor)
+
+    def fields():
+        return client.get(address(WorkOrder, "change", order.pk)).context["adminform"].form.fields
+
+    assert "parts_cost" not in fields()
+    order.parts.create(name="Of unknown cost")
+    assert "parts_cost" in fields()
+    order.parts.all().delete()
+    assert "parts_cost" in fields()
+
+
+def test_a_typed_cost_stays_when_a_part_of_unknown_cost_is_deleted(editor, client_of):
+    order = recipes.work_order.make(parts_cost=40)
+    part = order.parts.create(name="Filter")
+
+    client_of(editor).post(address(WorkOrder, "change", order.pk), job_form(order, (part, None), parts_cost="70"))
+
+    order.refresh_from_db()
+    assert str(order.parts_cost) == "70.00"
+    assert not order.parts.exists()
+
+
 def test_an_editor_deletes_a_device_with_all_that_belongs_to_it(editor, client_of):
     device = recipes.placed_device.make()
     recipes.maintenance.make(equipment=device, plan=recipes.plan.make(equipment=device))

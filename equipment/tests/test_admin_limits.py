@@ -1,10 +1,22 @@
 """The admin for those who are limited to some locations: the rest does not exist for them."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 
-from equipment.models import Equipment, MaintenancePlan, ScheduledMaintenance, ServiceContract, WorkOrder
+from equipment.models import (
+    DeviceModel,
+    Equipment,
+    MaintenancePlan,
+    Placement,
+    ScheduledMaintenance,
+    ServiceContract,
+    WorkOrder,
+)
 from equipment.tests.admin_pages import act, address, device_form, fill
+from equipment.tests.recipes import NOON
 from locations.models import LocationLimit
 
 pytestmark = pytest.mark.django_db
@@ -94,20 +106,101 @@ def test_a_value_outside_is_neither_shown_nor_lost(two_places, editor, client_of
     assert (inside.name, inside.department) == ("Renamed", outside.department)
 
 
-def test_a_contract_keeps_devices_that_the_editor_does_not_see(two_places, editor, client_of):
+def contract_form(contract, *devices):
+    return {
+        "number": contract.number, "supplier": "Another", "kind": "full_service", "starts_on": "2024-01-01",
+        "equipment": [device.pk for device in devices],
+    }  # fmt: skip
+
+
+def test_a_contract_that_covers_devices_outside_too_is_only_read(two_places, editor, client_of):
     inside, outside = two_places
     contract = inside.service_contracts.get()
     contract.equipment.add(outside)
-    data = {
-        "number": contract.number, "supplier": "Another", "kind": "full_service", "starts_on": "2024-01-01",
-        "equipment": [inside.pk],
-    }  # fmt: skip
+    client = client_of(editor)
 
-    client_of(editor).post(reverse("admin:equipment_servicecontract_change", args=[contract.pk]), data)
+    page = client.get(address(ServiceContract, "change", contract.pk))
+    changed = client.post(address(ServiceContract, "change", contract.pk), contract_form(contract, inside))
+    deleted = client.post(address(ServiceContract, "delete", contract.pk), {"post": "yes"})
 
+    assert (page.status_code, changed.status_code, deleted.status_code) == (200, 403, 403)
+    assert inside.serial in page.content.decode()
+    assert outside.serial not in page.content.decode()
+    assert "… and 1 other" in page.content.decode()
     contract.refresh_from_db()
-    assert contract.supplier == "Another"
+    assert contract.supplier == "Service house"
     assert set(contract.equipment.all()) == {inside, outside}
+
+
+def test_a_contract_wholly_inside_is_changed_and_deleted_by_a_limited_editor(two_places, editor, client_of):
+    inside, _outside = two_places
+    contract = inside.service_contracts.get()
+    client = client_of(editor)
+
+    client.post(address(ServiceContract, "change", contract.pk), contract_form(contract, inside))
+    contract.refresh_from_db()
+    client.post(address(ServiceContract, "delete", contract.pk), {"post": "yes"})
+
+    assert contract.supplier == "Another"
+    assert not ServiceContract.objects.filter(pk=contract.pk).exists()
+
+
+def test_a_limited_administrator_cannot_delete_a_shared_contract_among_many(two_places, administrator, client_of):
+    inside, outside = two_places
+    LocationLimit.objects.create(user=administrator, location=inside.location.parent)
+    contract = inside.service_contracts.get()
+    contract.equipment.add(outside)
+
+    act(client_of(administrator), ServiceContract, "delete_selected", [contract], post="yes")
+
+    assert ServiceContract.objects.filter(pk=contract.pk).exists()
+
+
+def test_what_is_in_the_way_of_a_deletion_is_named_only_inside(two_places, administrator, client_of):
+    inside, outside = two_places
+    LocationLimit.objects.create(user=administrator, location=inside.location.parent)
+    Equipment.objects.filter(pk=outside.pk).update(device_model=inside.device_model)
+
+    page = client_of(administrator).get(address(DeviceModel, "delete", inside.device_model_id)).content.decode()
+
+    assert inside.serial in page
+    assert outside.serial not in page
+    assert "… and 1 other" in page
+
+
+def test_what_goes_along_with_a_deletion_is_named_only_inside(two_places, administrator, client_of):
+    inside, outside = two_places
+    LocationLimit.objects.create(user=administrator, location=inside.location.parent)
+    elsewhere = Placement.objects.create(
+        equipment=inside, location=outside.location, since=NOON, until=NOON + timedelta(days=1)
+    )
+    inside.work_orders.all().delete()
+
+    page = client_of(administrator).get(address(Equipment, "delete", inside.pk)).content.decode()
+
+    assert str(inside.location) in page
+    assert str(elsewhere.location) not in page
+    assert re.search("… and [1-9][0-9]* other", page)
+
+
+def test_a_person_without_limits_sees_every_name_on_a_delete_page(two_places, administrator, client_of):
+    inside, outside = two_places
+    Equipment.objects.filter(pk=outside.pk).update(device_model=inside.device_model)
+
+    page = client_of(administrator).get(address(DeviceModel, "delete", inside.device_model_id)).content.decode()
+
+    assert inside.serial in page
+    assert outside.serial in page
+
+
+def test_the_years_offered_are_those_of_rows_inside(two_places, editor, client_of):
+    _inside, outside = two_places
+    outside.work_orders.update(reported_at=NOON.replace(year=1999))
+
+    page = client_of(editor).get(address(WorkOrder, "changelist")).content.decode()
+
+    assert "year=2024" in page
+    assert "year=1999" not in page
 
 
 def test_an_export_tells_nothing_of_what_lies_outside(two_places, editor, client_of):

@@ -116,6 +116,16 @@ def test_uploads_nobody_confirmed_go_with_the_next_one(editor, client_of, media,
     assert list((media / "imports").iterdir()) == []
 
 
+def test_uploads_nobody_confirmed_go_with_a_visit_of_the_page(editor, client_of, media, monkeypatch):
+    client = client_of(editor)
+    upload(client, PPM_HEADER + PPM_ROW.format(serial="A1"))
+    monkeypatch.setattr(pending_imports, "KEPT_SECONDS", -1)
+
+    client.get(reverse("admin:equipment_equipment_import"))
+
+    assert list((media / "imports").iterdir()) == []
+
+
 def test_uploads_are_readable_by_the_site_alone(editor, client_of, media):
     upload(client_of(editor), PPM_HEADER + PPM_ROW.format(serial="A1"))
 

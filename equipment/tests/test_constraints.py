@@ -103,6 +103,7 @@ BROKEN = {
     "plan_kind_known": lambda: rewrite(recipes.plan.make(), kind="pcm"),
     "plan_unit_known": lambda: rewrite(recipes.plan.make(), interval_unit="decade"),
     "plan_interval_positive": lambda: rewrite(recipes.plan.make(), interval=0),
+    "plan_interval_within_ten_years": lambda: rewrite(recipes.plan.make(), interval=121),
     "plan_ends_after_start": lambda: rewrite(recipes.plan.make(), ends_on=date(2024, 1, 30)),
     "plan_ready_made_interval": lambda: rewrite(recipes.plan.make(), kind="ppm"),
     "plan_ready_made_once_per_device": lambda: twin(recipes.plan.make(kind="ocm", interval=1, interval_unit="year")),

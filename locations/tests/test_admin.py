@@ -107,3 +107,18 @@ def test_the_top_of_a_limit_is_edited_without_naming_what_lies_above(editor, cli
     assert answer.status_code == 302, answer.context["errors"]
     department.refresh_from_db()
     assert (department.name, department.parent) == ("Heart centre", above)
+
+
+def test_pick_list_and_list_do_not_name_what_lies_above_a_limit(editor, client_of):
+    department = recipes.department.make(name="Annexe")
+    room = recipes.room.make(name="Annexe store", parent=department)
+    LocationLimit.objects.create(user=editor, location=department)
+    client = client_of(editor)
+    query = {"app_label": "equipment", "model_name": "equipment", "field_name": "location", "term": "Annexe"}
+
+    offered = client.get(reverse("admin:autocomplete"), query).json()["results"]
+    listed = client.get(reverse(LIST)).content.decode()
+
+    assert {row["text"] for row in offered} == {"Annexe", "Annexe store (Annexe)"}
+    assert room.name in listed
+    assert department.parent.name not in listed

@@ -19,10 +19,15 @@ from project.processes.supervisor import Signals, StopRequested, Supervisor, say
 
 
 class Report(TypedDict):
-    """What the preparation found: whether demo users are expected, and who they are, with a password that opens."""
+    """What the preparation found.
+
+    Whether this is a site for trying out (not production), its demo users, each with a password that opens, and
+    whether there is a superuser.
+    """
 
     demo: bool
     sign_ins: list[tuple[str, str | None]]
+    superuser: bool
 
 
 class Site:
@@ -107,7 +112,8 @@ class Site:
     def announce(self, report: Report) -> None:
         """Say where the site is and who can sign in."""
         say("")
-        say(f"Plumbline is ready: {self.address}")
+        public = None if report["demo"] else web_server.public_address()
+        say(f"Plumbline is ready: {f'{public} (listens on {self.address})' if public else self.address}")
         for password in sorted({password for _, password in report["sign_ins"] if password}):
             names = [name for name, opened_by in report["sign_ins"] if opened_by == password]
             say(f"Sign in as {', '.join(names)} with the password {password}")
@@ -116,6 +122,8 @@ class Site:
             say(f"The demo password of {', '.join(changed)} was changed.")
         if report["demo"] and not report["sign_ins"]:
             say("There are no demo users.")
+        if not report["demo"] and not report["superuser"]:
+            say("Nobody can administer it yet: manage.py createsuperuser makes a user who can")
         say("Ctrl-C stops it.")
 
 

@@ -1,4 +1,4 @@
-"""Makes the database ready before the site starts: migrations, demo data for an empty one, who can sign in.
+"""Makes everything ready before the site starts: folders, migrations, demo data for an empty database, who can sign in.
 
 A program of its own: the supervisor keeps no database connection, and a broken setting is reported by a process
 that may fail. Run as `python -m project.processes.preparation REPORT`, it writes what it found to the file REPORT.
@@ -37,6 +37,13 @@ def make_folders() -> None:
             places.make_private(folder)
         else:
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def remove_leftovers() -> None:
+    """Remove uploads that a killed web server left half-way, and sessions that have expired."""
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*.upload*"):
+        path.unlink(missing_ok=True)
+    call_command("clearsessions")
 
 
 def database_in_words() -> str:
@@ -91,6 +98,11 @@ def sign_ins() -> list[tuple[str, str | None]]:
     return found
 
 
+def has_superuser() -> bool:
+    """Whether someone may do everything."""
+    return get_user_model()._default_manager.filter(is_superuser=True, is_active=True).exists()
+
+
 def main() -> int:
     """Prepare everything; 0 if the site can start."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
@@ -100,8 +112,12 @@ def main() -> int:
         if settings.CACHE_ENABLED and (environment.text("REDIS_URL") or environment.text("REDIS_HOST")):
             look_at_shared_redis()
         migrate()
-        report: dict[str, object] = {"demo": not settings.PRODUCTION, "sign_ins": []}
-        if not settings.PRODUCTION:
+        remove_leftovers()
+        report: dict[str, object] = {"demo": not settings.PRODUCTION, "sign_ins": [], "superuser": has_superuser()}
+        if settings.PRODUCTION:
+            if not settings.EMAIL_HOST:
+                say("Mail: NONE. Nobody can ask for a new password, nothing is sent: set EMAIL_HOST")
+        else:
             call_command("load_demo", if_empty=True)
             report["sign_ins"] = sign_ins()
     except (ImproperlyConfigured, CommandError, PermissionError) as error:

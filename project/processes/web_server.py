@@ -59,10 +59,10 @@ def listener(host: str, port: int) -> socket.socket:
     return connection
 
 
-def host_header() -> str:
-    """A host name the site answers for."""
-    named = environment.words("ALLOWED_HOSTS", ["localhost"])[0].lstrip(".")
-    return "localhost" if named == "*" else named
+def public_address() -> str | None:
+    """The address visitors of a site in production open, by the first host it answers for; None where any will do."""
+    host = next(iter(environment.words("ALLOWED_HOSTS")), "*").lstrip(".")
+    return None if host == "*" else f"https://{host}"
 
 
 def is_healthy(connection: socket.socket) -> bool:
@@ -74,7 +74,7 @@ def is_healthy(connection: socket.socket) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name[0], name[0])  # noqa: S104 - compared with, not bound to
     client = http.client.HTTPConnection(host, name[1], timeout=ANSWER_SECONDS)
     try:
-        client.request("GET", "/health/", headers={"Host": host_header()})
+        client.request("GET", "/health/")
         status = client.getresponse().status
     except (OSError, http.client.HTTPException):
         return False
