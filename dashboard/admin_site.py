@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig
@@ -19,8 +19,10 @@ from locations.querysets import limit_paths
 
 APP_ORDER = ("equipment", "locations", "analyses", "auth", "dashboard", "audit", "axes")
 
+_View = TypeVar("_View", bound=Callable[..., Any])
 
-def _refusing_the_impossible(view: Callable[..., Any]) -> Callable[..., Any]:
+
+def _refusing_the_impossible(view: _View) -> _View:
     """The view, answering 400 to values that no form of ours sends and no database compares with."""
 
     @wraps(view)
@@ -34,7 +36,7 @@ def _refusing_the_impossible(view: Callable[..., Any]) -> Callable[..., Any]:
         except (OverflowError, DataError) as error:
             raise BadRequest(str(error)) from error
 
-    return answer
+    return cast(_View, answer)
 
 
 class LabelledAutocompleteView(AutocompleteJsonView):
@@ -56,7 +58,7 @@ class PlumblineAdminSite(admin.AdminSite):
     index_title = _("Administration")
     site_url = "/"
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: _View, cacheable: bool = False) -> _View:
         return super().admin_view(_refusing_the_impossible(view), cacheable)
 
     def autocomplete_view(self, request: HttpRequest) -> Any:

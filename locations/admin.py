@@ -27,7 +27,8 @@ class SiteFilter(admin.SimpleListFilter):
         value = self.value()
         if not value:
             return None
-        site = Location.objects.filter(pk=as_key(value)).first()
+        key = as_key(value)
+        site = None if key is None else Location.objects.filter(pk=key).first()
         return queryset.filter(**{f"{self.path_lookup}__startswith": site.path}) if site else queryset.none()
 
 

@@ -10,6 +10,7 @@ from audit.actors import Actor, acting_as
 from audit.models import AuditLog, EventType
 from audit.services import record
 from dashboard.rights import assignable_groups
+from equipment.tests.admin_pages import fill
 from locations.models import LocationLimit
 from locations.tests import recipes as locations
 from tests.people import PASSWORD
@@ -399,6 +400,7 @@ IMPOSSIBLE_ADDRESSES = [
 
 @pytest.mark.parametrize("tail", IMPOSSIBLE_ADDRESSES)
 def test_an_address_that_no_page_makes_is_ignored_or_refused(tail, superuser, client_of):
+    fill(1)
     locations.production_run.make()
 
     answer = client_of(superuser).get(f"/admin/{tail}", follow=True)

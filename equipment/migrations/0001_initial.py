@@ -466,7 +466,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='maintenanceplan',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('interval__lte', 3650), ('interval_unit', 'day')), models.Q(('interval__lte', 520), ('interval_unit', 'week')), models.Q(('interval__lte', 120), ('interval_unit', 'month')), models.Q(('interval__lte', 10), ('interval_unit', 'year')), _connector='OR'), name='plan_interval_within_ten_years', violation_error_message='An interval is ten years at most.'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('interval__gt', 3650), ('interval_unit', 'day'), _negated=True), models.Q(('interval__gt', 520), ('interval_unit', 'week'), _negated=True), models.Q(('interval__gt', 120), ('interval_unit', 'month'), _negated=True), models.Q(('interval__gt', 10), ('interval_unit', 'year'), _negated=True)), name='plan_interval_within_ten_years', violation_error_message='An interval is ten years at most.'),
         ),
         migrations.AddConstraint(
             model_name='maintenanceplan',

@@ -115,10 +115,10 @@ class MaintenancePlan(models.Model):
             models.CheckConstraint(name="plan_interval_positive", condition=Q(interval__gt=0)),
             models.CheckConstraint(
                 name="plan_interval_within_ten_years",
-                condition=Q(interval_unit="day", interval__lte=3650)
-                | Q(interval_unit="week", interval__lte=520)
-                | Q(interval_unit="month", interval__lte=120)
-                | Q(interval_unit="year", interval__lte=10),
+                condition=~Q(interval_unit="day", interval__gt=3650)
+                & ~Q(interval_unit="week", interval__gt=520)
+                & ~Q(interval_unit="month", interval__gt=120)
+                & ~Q(interval_unit="year", interval__gt=10),
                 violation_error_message=_("An interval is ten years at most."),
             ),
             models.CheckConstraint(

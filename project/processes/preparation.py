@@ -40,7 +40,11 @@ def make_folders() -> None:
 
 
 def remove_leftovers() -> None:
-    """Remove uploads that a killed web server left half-way, and sessions that have expired."""
+    """Remove uploads that a killed web server left half-way or nobody confirmed, and sessions that have expired."""
+    # An app's module: it can be imported only once the apps are loaded.
+    from equipment.pending_imports import remove_expired
+
+    remove_expired()
     for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*.upload*"):
         path.unlink(missing_ok=True)
     call_command("clearsessions")
