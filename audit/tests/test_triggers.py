@@ -73,4 +73,7 @@ def test_installing_twice_is_harmless():
     triggers.install(connection)
     triggers.install(connection)
 
-    record(event_type=EventType.COMMAND, description="still writable")
+    row = record(event_type=EventType.COMMAND, description="still writable")
+    assert type(row).objects.filter(pk=row.pk).exists()
+    with pytest.raises(DatabaseError, match=triggers.REFUSAL), transaction.atomic():
+        execute(STATEMENTS["delete"], row.pk)

@@ -104,7 +104,12 @@ def test_an_empty_file_is_refused(validate):
     ],
 )
 def test_a_document_that_begins_as_its_ending_says_is_accepted(name, content):
-    validate_document(upload(name, content))
+    file = upload(name, content)
+
+    validate_document(file)
+
+    # Judged without being used up: what is stored afterwards is the whole file.
+    assert file.read() == content
 
 
 @pytest.mark.parametrize(
