@@ -40,6 +40,7 @@ if PRODUCTION and not ALLOWED_HOSTS:
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
+    "invalidation",
     "audit",
     "locations",
     "equipment",
@@ -153,6 +154,7 @@ CACHES: dict[str, dict[str, Any]] = {
         "TIMEOUT": CACHE_DEFAULT_TTL,
         "KEY_PREFIX": "plumbline",
         "OPTIONS": {
+            "CONNECTION_POOL_CLASS": "invalidation.connections.EnginePool",
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # never pickle: it runs what it reads
             "SOCKET_CONNECT_TIMEOUT": 1,
             "SOCKET_TIMEOUT": 1,

@@ -1,0 +1,119 @@
+"""The only module that talks to Redis: commands and scripts over connections whose server is known.
+
+Every failure is a StoreError, whatever it was: whether a command took effect is then unknown. Nothing is retried here;
+who may ask twice decides that.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+
+from django.core.cache import caches
+from redis import Redis
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from invalidation.breaker import Breaker
+from invalidation.exceptions import StoreError, StoreUnavailableError
+
+LUA = Path(__file__).parent / "lua"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said, and the run of it that said so."""
+
+    value: Any
+    run_id: str
+
+
+@cache
+def script(name: str) -> tuple[str, str]:
+    """The text of a script and the digest Redis knows it by."""
+    text = (LUA / f"{name}.lua").read_text()
+    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def new_token() -> str:
+    """A random text that never comes twice: stamps, fences and leases are told apart by it (96 bits)."""
+    return secrets.token_urlsafe(12)
+
+
+class Store:
+    """The engine's side of `CACHES["default"]`."""
+
+    def __init__(self, alias: str = "default") -> None:
+        self.alias = alias
+        self.breaker = Breaker()
+
+    @property
+    def client(self) -> Redis:
+        """django-redis's client for writing: the primary, in a replicated set-up."""
+        return caches[self.alias].client.get_client(write=True)  # type: ignore[attr-defined]
+
+    def command(self, *words: Any) -> Answer:
+        """One command, one round trip."""
+        return self._ask([words])[0]
+
+    def pipeline(self, commands: Sequence[Sequence[Any]]) -> list[Answer]:
+        """Several commands in one round trip, not atomic; raises if any of them fails."""
+        return self._ask(commands) if commands else []
+
+    def run(self, name: str, keys: Sequence[str], arguments: Sequence[Any] = ()) -> Answer:
+        """A script by its name in `lua/`; loads it again if the server has forgotten it."""
+        text, digest = script(name)
+        try:
+            return self._ask([("EVALSHA", digest, len(keys), *keys, *arguments)])[0]
+        except StoreError as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        return self._ask([("EVAL", text, len(keys), *keys, *arguments)])[0]
+
+    def _ask(self, commands: Sequence[Sequence[Any]]) -> list[Answer]:
+        if not self.breaker.allows():
+            raise StoreUnavailableError("Redis failed a moment ago and is not asked for now")
+        pool = self.client.connection_pool
+        connection: Any = None
+        began = time.monotonic()
+        try:
+            connection = pool.get_connection()
+            connection.send_packed_command(connection.pack_commands(commands))
+            values, errors = _read(connection, len(commands))
+            run_id: str = connection.run_id
+            if errors:
+                raise errors[0]
+        except (RedisError, OSError) as error:
+            if connection is not None and not isinstance(error, NoScriptError):
+                connection.disconnect()
+            if not isinstance(error, NoScriptError):
+                self.breaker.note_failure(time.monotonic() - began)
+            raise StoreError(f"{type(error).__name__}: {error}") from error
+        except BaseException:
+            # Interrupted between question and answer: the next user would read this answer as theirs.
+            if connection is not None:
+                connection.disconnect()
+            raise
+        finally:
+            if connection is not None:
+                pool.release(connection)
+        self.breaker.note_success()
+        return [Answer(value, run_id) for value in values]
+
+
+def _read(connection: Any, count: int) -> tuple[list[Any], list[RedisError]]:
+    """The answers to `count` commands, and the errors among them; raises if the connection itself fails.
+
+    An error of one command is an answer too: those of the next commands still come, and must not be left unread.
+    """
+    values: list[Any] = []
+    errors: list[RedisError] = []
+    for _command in range(count):
+        try:
+            values.append(connection.read_response())
+        except ResponseError as error:
+            errors.append(error)
+    return values, errors
