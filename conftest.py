@@ -22,6 +22,8 @@ from tests.servers import places, postgresql
 
 SERVERS = pytest.StashKey[ExitStack]()
 BEGAN = pytest.StashKey[float]()
+# Fixtures that need the settings, and so are loaded after them.
+PLUGINS = ("tests.isolation", "tests.people", "invalidation.testing", "tests.actors", "tests.servers.redis_trouble")
 # These would make a run depend on who starts it. Addresses of servers are meant: they are handed on on purpose.
 SETTINGS_OF_THE_CALLER = ("DJANGO_SETTINGS_MODULE", "SECRET_KEY", "DEBUG", "CACHE_ENABLED", "LOG_LEVEL", "TIME_ZONE")
 
@@ -47,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[SERVERS] = start_servers(config.option.database)
     os.environ["DJANGO_SETTINGS_MODULE"] = "project.settings"
     django.setup()
-    for module in ("tests.isolation", "tests.people"):
+    for module in PLUGINS:
         config.pluginmanager.import_plugin(module)
     # Taken back, or the workers of xdist, which inherit it, would load the settings before their own folder is set.
     del os.environ["DJANGO_SETTINGS_MODULE"]

@@ -12,8 +12,12 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         from audit import receivers, triggers
+        from audit.statements import observe
+        from invalidation.statements import observers
 
         post_migrate.connect(triggers.install_after_migrate, sender=self, dispatch_uid="audit.triggers")
         user_logged_in.connect(receivers.record_sign_in, dispatch_uid="audit.sign_in")
         user_logged_out.connect(receivers.record_sign_out, dispatch_uid="audit.sign_out")
         user_login_failed.connect(receivers.record_failed_sign_in, dispatch_uid="audit.sign_in_failed")
+        if observe not in observers:
+            observers.append(observe)

@@ -1,5 +1,6 @@
 """Signals of sign-ins and of the models that apps have put under audit."""
 
+from collections.abc import Mapping, Set
 from typing import Any
 
 from django.db import models
@@ -19,27 +20,44 @@ from audit.snapshots import (
 )
 
 _excluded: dict[type[models.Model], frozenset[str]] = {}
+_relations: set[type[models.Model]] = set()
+# What the observer of statements looks at first, for every write there is.
+_tables: dict[str, type[models.Model]] = {}
 
 
 def watch(model: type[models.Model], *, exclude: tuple[str, ...] = ()) -> None:
-    """Record every save, deletion and many-to-many change of `model`'s instances.
+    """Record every save, deletion and many-to-many change of `model`'s instances, and what statements do to its rows.
 
     `exclude` names fields that change without meaning (`last_login`). Call it in an app's `ready()`.
     """
     label = model._meta.label_lower
     _excluded[model] = frozenset(exclude)
+    _tables[model._meta.db_table] = model
     pre_save.connect(remember_stored, sender=model, dispatch_uid=f"audit.pre_save.{label}")
     post_save.connect(record_save, sender=model, dispatch_uid=f"audit.post_save.{label}")
     pre_delete.connect(remember_stored, sender=model, dispatch_uid=f"audit.pre_delete.{label}")
     post_delete.connect(record_delete, sender=model, dispatch_uid=f"audit.post_delete.{label}")
     for relation in model._meta.local_many_to_many:
-        through = relation.remote_field.through
+        through: type[models.Model] = relation.remote_field.through  # type: ignore[assignment]
+        _relations.add(through)
+        if through._meta.auto_created:
+            _tables[through._meta.db_table] = through
         m2m_changed.connect(record_relation, sender=through, dispatch_uid=f"audit.m2m.{label}.{relation.name}")
 
 
-def watched_models() -> frozenset[type[models.Model]]:
+def watched_models() -> Set[type[models.Model]]:
     """The models under audit."""
-    return frozenset(_excluded)
+    return _excluded.keys()
+
+
+def watched_relations() -> Set[type[models.Model]]:
+    """The models of the many-to-many tables whose changes are told by signals."""
+    return _relations
+
+
+def recorded_tables() -> Mapping[str, type[models.Model]]:
+    """The tables under audit with their models, the tables of many-to-many relations among them."""
+    return _tables
 
 
 def excluded_fields(model: type[models.Model]) -> frozenset[str]:

@@ -14,7 +14,7 @@ BATCH_ROWS = 500
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What is to be recorded; `instance` is the object it happened to."""
+    """What is to be recorded; `instance` is the object it happened to, `model` their kind where there are many."""
 
     event_type: str
     description: str
@@ -22,6 +22,7 @@ class Event:
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
     object_id: Any = field(default=None)
+    model: type[models.Model] | None = None
 
 
 def record(
@@ -39,23 +40,24 @@ def record(
     return row
 
 
-def record_many(*, events: Iterable[Event], actor: Actor | None = None) -> int:
-    """Record many events by one actor, in batches; returns how many."""
+def record_many(*, events: Iterable[Event], actor: Actor | None = None, using: str | None = None) -> int:
+    """Record many events by one actor, in batches, on the connection `using`; returns how many."""
     actor = actor or current_actor()
     rows = [_row(event, actor) for event in events]
-    AuditLog.objects.bulk_create(rows, batch_size=BATCH_ROWS)
+    AuditLog.objects.using(using).bulk_create(rows, batch_size=BATCH_ROWS)
     return len(rows)
 
 
 def _row(event: Event, actor: Actor) -> AuditLog:
     instance = event.instance
+    kind = event.model if instance is None else type(instance)
     return AuditLog(
         event_type=event.event_type,
         description=event.description,
         user_id=actor.user_id,
         actor=actor.name[:200],
         address=actor.address,
-        object_type=instance._meta.label_lower if instance is not None else "",
+        object_type=kind._meta.label_lower if kind is not None else "",
         object_id=str(event.object_id or instance.pk) if instance is not None else "",
         object_name=str(instance)[:255] if instance is not None else "",
         before=event.before,

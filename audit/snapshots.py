@@ -49,6 +49,11 @@ def plain(value: Any) -> Any:
     return value.name or None if isinstance(value, FieldFile) else value
 
 
+def json_value(value: Any) -> Any:
+    """A parameter of a statement as the audit's JSON can hold it; what is neither text nor number as text."""
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
 def snapshot(instance: models.Model, excluded: frozenset[str] = frozenset()) -> Snapshot:
     """The recorded values of `instance`, by field name; a foreign key is its id.
 
@@ -86,6 +91,11 @@ def stored_with_secrets(
         return None
     secrets = {field.attname: row.pop(field.attname) for field in secret}
     return row, secrets
+
+
+def secrets_of(instance: models.Model, excluded: frozenset[str] = frozenset()) -> Snapshot:
+    """The secrets that `instance` holds: to be compared with others, and never to be recorded."""
+    return {field.attname: field.value_from_object(instance) for field in secret_fields(type(instance), excluded)}
 
 
 def changed_secrets(instance: models.Model, stored: Snapshot) -> tuple[str, ...]:

@@ -4,12 +4,14 @@ A fence or an entry may be believed only if it is known which run of the server 
 `run_id` and role before its first command and keeps the answer for its life.
 """
 
+import time
 from typing import Any
 
 from redis.backoff import NoBackoff
 from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 
@@ -39,6 +41,18 @@ class _KnownServer:
     def disconnect(self, *args: Any, **kwargs: Any) -> None:
         self.run_id = ""
         super().disconnect(*args, **kwargs)  # type: ignore[misc]
+
+    def wait_until(self, deadline: float) -> None:
+        """Wait for answers until `deadline` (of time.monotonic) and no longer; raises a timeout if it has passed."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise RedisTimeoutError("the time for an answer was over before the question was sent")
+        self._sock.settimeout(left)  # type: ignore[attr-defined]
+
+    def wait_as_usual(self) -> None:
+        """Take the limit of `wait_until` back."""
+        if self._sock is not None:  # type: ignore[attr-defined]
+            self._sock.settimeout(self.socket_timeout)  # type: ignore[attr-defined]
 
     def _ask_run_id(self) -> str:
         self.send_command("INFO", "server", check_health=False)  # type: ignore[attr-defined]

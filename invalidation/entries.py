@@ -11,15 +11,18 @@ import msgspec
 class Entry(msgspec.Struct, frozen=True, array_like=True):
     """A value with everything that says whether it may be used.
 
-    `shape` tells the type the value was written as; `stamps` belong to `tags`, in their order; `until` is the instant
-    from which the clock alone makes it wrong. `token` names the computation it came from.
+    `name` and `params` tell which read it is of and make it possible to compute it anew. `shape` tells the type the
+    value was written as; `stamps` belong to `tags`, in their order; `until` is the instant from which the clock alone
+    makes it wrong. `token` names the computation it came from.
     """
 
+    name: str
+    params: bytes
     shape: bytes
-    epoch: str
-    token: str
+    epoch: bytes
+    token: bytes
     tags: tuple[str, ...]
-    stamps: tuple[str, ...]
+    stamps: tuple[bytes, ...]
     filled_at: datetime
     until: datetime | None
     value: bytes
@@ -43,30 +46,25 @@ def decode(data: bytes | None) -> Entry | None:
         return None
 
 
-class TagState(msgspec.Struct, frozen=True):
-    """What a tag holds now: its stamp and the fences on it."""
-
-    stamp: str
-    fences: tuple[str, ...] = ()
+def stamp_of(value: bytes) -> bytes:
+    """The stamp in a tag's value."""
+    return value.partition(b" ")[0]
 
 
-def read_tag(value: bytes | None) -> TagState | None:
-    """A tag's value taken apart; None for a tag that has no stamp."""
-    if value is None:
-        return None
-    stamp, *fences = value.decode().split(" ")
-    return TagState(stamp, tuple(fences))
+def fences_of(value: bytes | None) -> tuple[bytes, ...]:
+    """The fences in a tag's value."""
+    return tuple(value.split(b" ")[1:]) if value and b" " in value else ()
 
 
-def holds(entry: Entry, *, epoch: str, states: Mapping[str, TagState | None], now: datetime) -> bool:
-    """Whether the entry is as fresh as the database: same epoch, every stamp equal, no fence, its time not over."""
+def holds(entry: Entry, *, epoch: bytes, states: Mapping[str, bytes | None], now: datetime) -> bool:
+    """Whether the entry is as fresh as the database: same epoch, every stamp equal, no fence, its time not over.
+
+    `states` has the value of each tag as Redis holds it. That of a fenced tag is longer than its stamp, and equals
+    no stamp.
+    """
     if entry.epoch != epoch or (entry.until is not None and now >= entry.until):
         return False
-    for tag, stamp in zip(entry.tags, entry.stamps, strict=True):
-        state = states.get(tag)
-        if state is None or state.fences or state.stamp != stamp:
-            return False
-    return True
+    return all(states.get(tag) == stamp for tag, stamp in zip(entry.tags, entry.stamps, strict=True))
 
 
 def missing_tags(entry: Entry, known: Sequence[str]) -> tuple[str, ...]:

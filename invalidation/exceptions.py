@@ -4,6 +4,7 @@ InvalidationError
 ├── DeclarationError            a declaration that contradicts itself or comes too late
 ├── UnkeyableValueError         a value that cannot be part of a key
 ├── UndeclaredDependencyError   a fill read a table that its declaration does not name, or named one it did not read
+├── WithheldNameError           a fragment's template asked for what only a request has
 ├── StoreError                  Redis did not answer, or not in a way that can be believed
 │   └── StoreUnavailableError   the breaker is open: not asked
 └── WriteRefusedError           nothing was committed: the fence could not be raised (also a Django OperationalError)
@@ -26,6 +27,10 @@ class UnkeyableValueError(InvalidationError, TypeError):
 
 
 class UndeclaredDependencyError(InvalidationError):
+    pass
+
+
+class WithheldNameError(InvalidationError):
     pass
 
 

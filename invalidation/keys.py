@@ -129,3 +129,57 @@ def _pairs(values: Mapping[Any, Any]) -> str:
     pairs = sorted((name if isinstance(name, str) and name.isidentifier() else text_of(name), text_of(value))
                    for name, value in values.items())  # fmt: skip
     return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+class Keyspace:
+    """The names of all the engine's keys under one prefix; `prefix` is that of `CACHES["default"]`."""
+
+    __slots__ = ("_tag_start", "dirty", "epoch", "fenced", "origin_start", "prefix")
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.epoch = f"{prefix}:epoch"
+        # The keys of tags that bear a fence, and the indexes that still list dead entries: what a sweep looks at.
+        self.fenced = f"{prefix}:fenced"
+        self.dirty = f"{prefix}:dirty"
+        self.origin_start = f"{prefix}:origin:"
+        self._tag_start = f"{prefix}:tag:"
+
+    def tag(self, tag: str) -> str:
+        return self._tag_start + tag
+
+    def tag_of(self, key: str) -> str:
+        """The tag whose key this is."""
+        return key[len(self._tag_start) :]
+
+    def index(self, tag: str) -> str:
+        """The set of keys of entries that depend on the tag, kept to remove dead ones early."""
+        return f"{self.prefix}:index:{tag}"
+
+    def origin(self, database: str) -> str:
+        """Which physical database the entries were read from: a restored one has another."""
+        return self.origin_start + database
+
+    def entry(self, name: str, scope: str, params: str) -> str:
+        """`name` is "service:operation"."""
+        return f"{self.prefix}:entry:{name}:{scope}:{params}"
+
+    def entries_of(self, family: str) -> str:
+        """A pattern for SCAN that matches the entries of a family, or of all for ""."""
+        return f"{self.prefix}:entry:{family}:*" if family else f"{self.prefix}:entry:*"
+
+    def counters(self, family: str) -> str:
+        return f"{self.prefix}:counters:{family}"
+
+
+def lease_key(entry: str) -> str:
+    return entry + "|lease"
+
+
+def result_key(entry: str) -> str:
+    return entry + "|result"
+
+
+def wanted_key(entry: str) -> str:
+    """Exists while somebody waits for the computation of the entry."""
+    return entry + "|wanted"

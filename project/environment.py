@@ -129,6 +129,11 @@ def redis_url(embedded_socket: Path) -> str:
     return f"unix://{quote(str(embedded_socket))}?db={number}"
 
 
+def uses_embedded_redis() -> bool:
+    """Whether no Redis is named, so that the site uses its own."""
+    return not text("REDIS_URL") and not text("REDIS_HOST")
+
+
 def check_redis_url(url: str) -> None:
     """Raise ImproperlyConfigured where the address names no host or socket, or a port that is none."""
     try:

@@ -37,6 +37,11 @@ def redis_socket() -> Path:
     return socket_dir() / "redis.sock"
 
 
+def redis_lock() -> Path:
+    """The file that the embedded Redis holds locked for as long as it lives."""
+    return var_dir() / "run" / "redis.lock"
+
+
 def make_private(folder: Path) -> Path:
     """Make `folder` (and its parents) so that only this user can enter it; raises PermissionError if it is another's.
 

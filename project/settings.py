@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
+from invalidation.conf import Embedded
 from project import environment, places
 
 BASE_DIR = places.BASE_DIR
@@ -40,7 +41,6 @@ if PRODUCTION and not ALLOWED_HOSTS:
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
-    "invalidation",
     "audit",
     "locations",
     "equipment",
@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "django.forms",
     "axes",
     "csp",
+    "invalidation",  # last: it closes its registry when every app has declared what it watches and caches
 ]
 
 MIDDLEWARE = [
@@ -113,6 +114,8 @@ if DB_POOL_MIN_SIZE > DB_POOL_MAX_SIZE:
 def database_settings() -> dict[str, Any]:
     """The database of DATABASE_URL with the options each kind needs to be safe under several writers."""
     database = environment.database(DATABASE_URL, VAR_DIR)
+    # Django's own backends with the gate at which writes are fenced.
+    database["ENGINE"] = database["ENGINE"].replace("django.db.backends.", "invalidation.backends.")
     options = database.setdefault("OPTIONS", {})
     if database["ENGINE"].endswith("sqlite3"):
         if Path(database["NAME"]).is_relative_to(VAR_DIR):
@@ -144,10 +147,44 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHE_ENABLED = environment.boolean("CACHE_ENABLED", True)
 REDIS_URL = environment.redis_url(places.redis_socket())
+INVALIDATION_EMBEDDED = (
+    Embedded(places.redis_socket(), places.redis_lock()) if environment.uses_embedded_redis() else None
+)
+# What becomes of a write when Redis cannot be told of it: it is refused, or it proceeds with a durable note.
+INVALIDATION_ON_FAILURE = environment.choice("INVALIDATION_ON_FAILURE", ("refuse", "proceed"), "refuse")
+INVALIDATION_STRICT = DEBUG or ENVIRONMENT == "testing"
+# Once a second, by a thread: in tests that would be one more client of a Redis whose troubles they watch.
+INVALIDATION_SHARE_COUNTERS = ENVIRONMENT != "testing"
 CACHE_DEFAULT_TTL = environment.integer(
     "CACHE_DEFAULT_TTL", {"development": 10, "testing": 5, "production": 300}[ENVIRONMENT]
 )
+
+
+def ttl(variable: str, in_production: int) -> int:
+    """The seconds of a class of entries: its variable, or the default of the environment, or of production."""
+    return environment.integer(variable, in_production if PRODUCTION else min(in_production, CACHE_DEFAULT_TTL))
+
+
+CACHE_CLASS_TTLS = {
+    "dashboard": ttl("CACHE_DASHBOARD_TTL", 300),
+    "occupancy": ttl("CACHE_OCCUPANCY_TTL", 600),
+    "report": ttl("CACHE_REPORT_TTL", 900),
+    "list": ttl("CACHE_LIST_TTL", 300),
+    "static": ttl("CACHE_STATIC_TTL", 24 * 3600),
+    "session": ttl("CACHE_SESSION_TTL", 12 * 3600),
+    "realtime": ttl("CACHE_REALTIME_TTL", 0),
+}
+# Where one is not set, the family's class says how long.
+CACHE_FAMILY_TTLS = {
+    family: seconds
+    for family, seconds in {
+        "user": environment.integer("CACHE_USER_TTL", -1, minimum=-1),
+        "location": environment.integer("CACHE_LOCATION_TTL", -1, minimum=-1),
+    }.items()
+    if seconds >= 0
+}
 CACHES: dict[str, dict[str, Any]] = {
+    # There also with CACHE_ENABLED=0: reads then ask the database, and writes are fenced for those that do not.
     "default": {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
@@ -156,19 +193,17 @@ CACHES: dict[str, dict[str, Any]] = {
         "OPTIONS": {
             "CONNECTION_POOL_CLASS": "invalidation.connections.EnginePool",
             "SERIALIZER": "django_redis.serializers.json.JSONSerializer",  # never pickle: it runs what it reads
-            "SOCKET_CONNECT_TIMEOUT": 1,
-            "SOCKET_TIMEOUT": 1,
+            "SOCKET_CONNECT_TIMEOUT": 0.25,
+            "SOCKET_TIMEOUT": 0.5,
         },
     }
-    if CACHE_ENABLED
-    else {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 }
 
 # People
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    "dashboard.authentication.CachedRightsBackend",
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
@@ -184,6 +219,7 @@ LOGIN_URL = reverse_lazy("sign_in")
 LOGIN_REDIRECT_URL = reverse_lazy("home")
 LOGOUT_REDIRECT_URL = reverse_lazy("sign_in")
 PASSWORD_RESET_TIMEOUT = 60 * 60
+SESSION_ENGINE = "dashboard.sessions"
 SESSION_COOKIE_AGE = 12 * 60 * 60
 SESSION_SAVE_EVERY_REQUEST = False
 

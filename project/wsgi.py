@@ -4,8 +4,11 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from invalidation.keeper import start
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 # A server's worker keeps a pool of connections; settings explain why nothing else does.
 os.environ.setdefault("DB_POOL", "1")
 
 application = get_wsgi_application()
+start()

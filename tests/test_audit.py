@@ -6,6 +6,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.auth.tokens import default_token_generator
+from django.core.management import call_command
 from django.db.models import F
 from django.urls import reverse
 from django.utils import translation
@@ -15,8 +16,10 @@ from audit.actors import Actor, acting_as
 from audit.models import AuditLog, EventType
 from audit.receivers import watched_models
 from audit.snapshots import CHANGED_NOT_RECORDED, NOT_RECORDED, SECRET_WORDS, recorded_fields
-from equipment.models import DeviceModel
+from equipment import services
+from equipment.models import DeviceModel, Equipment, ImportRun
 from equipment.tests import recipes
+from equipment.tests.files import many_devices, ppm_file
 from locations.models import Location
 from locations.tests import recipes as locations
 from tests.people import PASSWORD
@@ -315,3 +318,39 @@ def test_a_device_model_is_named_by_its_manufacturer_in_the_record():
 
     assert isinstance(model, DeviceModel)
     assert str(model) in events_about(model)[0].description
+
+
+def test_an_update_past_every_save_is_recorded_too():
+    room = locations.room.make(name="Theatre 1")
+
+    Location.objects.filter(pk=room.pk).update(name="Theatre 2")
+
+    event = events_about(room)[-1]
+    assert (event.before, event.after) == ({"name": "Theatre 1"}, {"name": "Theatre 2"})
+    assert event.description == "Location Theatre 2 changed by a statement"
+
+
+def test_moving_a_building_records_the_new_paths_of_what_lies_in_it():
+    room, site = locations.room.make(), locations.site.make()
+    building = room.parent.parent
+    building.parent = site
+    building.save()
+
+    event = events_about(room)[-1]
+    assert event.after == {"path": Location.objects.get(pk=room.pk).path}
+    assert len(events_about(building)) == 2
+
+
+def test_services_that_record_what_they_write_in_bulk_are_not_recorded_twice(tmp_path):
+    for name, changes in (("first.csv", {}), ("second.csv", {"Name": "Monitor"})):
+        path = tmp_path / name
+        path.write_bytes(ppm_file(*({**row, **changes} for row in many_devices(3))).getvalue())
+        call_command("import_equipment", path, verbosity=0)
+    services.set_equipment_status(equipment=Equipment.objects.all(), status="missing")
+    services.set_equipment_status(equipment=Equipment.objects.all(), status="in_service")
+    for run in ImportRun.objects.order_by("-pk"):
+        call_command("undo_import", str(run.pk), "--skip-changed", verbosity=0)
+
+    assert AuditLog.objects.filter(event_type=EventType.IMPORT_UNDONE).count() == 2
+    assert not Equipment.objects.exists()
+    assert not list(AuditLog.objects.filter(description__contains="statement").values_list("description", flat=True))

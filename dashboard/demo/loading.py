@@ -11,6 +11,7 @@ from django.db import models, transaction
 
 from audit.models import AuditLog, EventType
 from audit.services import record
+from audit.statements import recorded_by_caller
 from dashboard.demo import fleet as devices
 from dashboard.demo import maintenance, papers, people, work
 from dashboard.demo.agenda import Agenda
@@ -148,6 +149,7 @@ class _Load:
             )
         }  # fmt: skip
 
+    @recorded_by_caller()
     def run(self, password: str) -> Summary:
         there = set(User.objects.values_list("pk", flat=True))
         staff = people.make_people(password)

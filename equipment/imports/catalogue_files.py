@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from audit.models import EventType
 from audit.services import Event, record, record_many
 from audit.snapshots import snapshot
+from audit.statements import recorded_by_caller
 from equipment.imports import limits
 from equipment.imports.catalogue_rows import CatalogueRow, read_device_model, read_product_class
 from equipment.imports.cells import shown
@@ -194,6 +195,7 @@ class _Catalogue:
             self._changes.append(_Change(stored, before))
         return ImportAction.UPDATED if before else ImportAction.UNCHANGED
 
+    @recorded_by_caller()
     def write(self, file_name: str) -> None:
         new = [change.instance for change in self._changes if change.before is None]
         changed = [change for change in self._changes if change.before]
@@ -266,6 +268,7 @@ class _DeviceModels(_Catalogue):
             self.missing_manufacturers.append(name)
         return maker
 
+    @recorded_by_caller()
     def write(self, file_name: str) -> None:
         Manufacturer.objects.bulk_create(self._new_makers)
         record_many(events=[_event(_Change(maker, None), file_name) for maker in self._new_makers])

@@ -12,6 +12,7 @@ from audit.actors import current_actor
 from audit.models import EventType
 from audit.services import Event, record, record_many
 from audit.snapshots import Snapshot, snapshot
+from audit.statements import recorded_by_caller
 from equipment.imports.dependents import referring
 from equipment.imports.exceptions import UndoRefused
 from equipment.imports.histories import SECTIONS, TIMESTAMPS, as_stored, recorded
@@ -94,6 +95,7 @@ class _Undo:
                 self._kept.add(row.pk)
                 self._report.kept.append(RowMessage(row.row_number, row.serial, reason))
 
+    @recorded_by_caller()
     def put_back(self, rows: list[ImportedRow]) -> None:
         """Delete what the unchanged rows made and restore what they changed."""
         now = timezone.now()
@@ -128,6 +130,7 @@ class _Undo:
         _delete(gone)
         record_many(events=events)
 
+    @recorded_by_caller()
     def remove_references(self) -> None:
         """Delete the models, manufacturers and places the run made and nothing uses or has changed since."""
         # Places twice: a site is in use until the departments in it are gone.

@@ -11,6 +11,7 @@ from django.db.models import Model
 from audit.models import EventType
 from audit.services import Event, record_many
 from audit.snapshots import snapshot
+from audit.statements import recorded_by_caller
 from equipment.imports.histories import TIMESTAMPS, History
 from equipment.imports.limits import BATCH_ROWS
 from equipment.imports.planning import RowPlan
@@ -39,6 +40,7 @@ DEVICE_FIELDS = (
 MAINTENANCE_FIELDS = ("scheduled_date", "quarter", "status", "completed_on", "engineer_name", "updated_at")
 
 
+@recorded_by_caller()
 def write_batch(run: ImportRun, plans: list[RowPlan], references: References, now: datetime) -> None:
     """Store what the batch changes, with its history in `run` and in the audit. Call it inside a transaction."""
     made = references.make()

@@ -13,6 +13,7 @@ from audit.models import EventType
 from audit.receivers import excluded_fields
 from audit.services import Event, record_many
 from audit.snapshots import differences, snapshot
+from audit.statements import recorded_by_caller
 
 BATCH_ROWS = 500
 LARGEST_SELECTION = 10_000
@@ -82,7 +83,8 @@ def change_rows(
         now = timezone.now()
         for row in changed:
             row.updated_at = now  # type: ignore[attr-defined]
-        model._default_manager.bulk_update(changed, [*fields, "updated_at"])
+        with recorded_by_caller():
+            model._default_manager.bulk_update(changed, [*fields, "updated_at"])
         if after is not None and changed:
             after(changed)
         record_many(events=events)

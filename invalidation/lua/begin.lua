@@ -1,4 +1,4 @@
--- Begin a fill: give each tag that has no stamp one, and try to take the lease.
+-- Begin a computation: give each tag that has no stamp one, and try to take the lease.
 --
 -- KEYS    [1] the lease, [2] the epoch, [3…] the tags
 -- ARGV    [1] the token of this computation

@@ -3,12 +3,15 @@
 -- KEYS    [1] the epoch
 -- ARGV    [1] the run_id of the server this connection leads to
 --         [2] a random part for a new epoch
---         [3] "1" to begin a new epoch in any case
+--         [3] "ensure" to leave a good one alone, "renew" to begin a new one in any case, in quarantine only if the
+--             present one is not believable or is in quarantine itself, "quarantine" to begin a new one in quarantine
 -- returns the epoch: "run_id:random", or "run_id:random:quarantine"
 --
 -- Atomic: of several processes that find it missing, one begins the quarantine and all see the same.
 local value = redis.call('GET', KEYS[1])
-if ARGV[3] ~= '1' and value and string.sub(value, 1, #ARGV[1] + 1) == ARGV[1] .. ':' then return value end
-value = ARGV[1] .. ':' .. ARGV[2] .. ':quarantine'
-redis.call('SET', KEYS[1], value)
-return value
+local believable = value and string.sub(value, 1, #ARGV[1] + 1) == ARGV[1] .. ':'
+if ARGV[3] == 'ensure' and believable then return value end
+local next = ARGV[1] .. ':' .. ARGV[2]
+if ARGV[3] ~= 'renew' or not believable or string.sub(value, -11) == ':quarantine' then next = next .. ':quarantine' end
+redis.call('SET', KEYS[1], next)
+return next

@@ -1,6 +1,6 @@
 -- Put a writer's fence up on its tags and replace their stamps.
 --
--- KEYS    the keys of the tags
+-- KEYS    [1] the set of fenced tags' keys, [2…] the keys of the tags
 -- ARGV    [1] the writer's token
 --         [2] the new stamp
 --         [3] a prefix of tokens that are known to have ended, or "" (a SQLite writer holds the write lock of its
@@ -11,7 +11,8 @@
 -- writer's, or one of the two fences would be lost.
 -- A value is "stamp" or "stamp token token …". It loses its TTL: a fence may not expire while its commit can happen.
 local standing = 0
-for i, key in ipairs(KEYS) do
+for i = 2, #KEYS do
+  local key = KEYS[i]
   local parts = { ARGV[2] }
   local value = redis.call('GET', key)
   if value then
@@ -25,6 +26,7 @@ for i, key in ipairs(KEYS) do
   end
   parts[#parts + 1] = ARGV[1]
   redis.call('SET', key, table.concat(parts, ' '))
-  if i == 1 then standing = #parts - 1 end
+  redis.call('SADD', KEYS[1], key)
+  if i == 2 then standing = #parts - 1 end
 end
 return standing

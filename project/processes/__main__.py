@@ -56,7 +56,7 @@ class Site:
         try:
             child = redis_server.start(
                 path=places.redis_socket(),
-                lock=self.run / "redis.lock",
+                lock=places.redis_lock(),
                 data=places.var_dir() / "redis",
                 log=places.var_dir() / "log" / "redis.log",
                 pause=self.supervisor.signals.pause,

@@ -19,6 +19,8 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from invalidation import home
+from invalidation.exceptions import StoreError
 from project import environment, places
 from project.processes.supervisor import say
 
@@ -86,6 +88,16 @@ def look_at_shared_redis() -> None:
         client.close()
 
 
+def settle_the_cache() -> None:
+    """Make the Redis of this site the one that every process of the database has to tell of its writes."""
+    if not home.is_elsewhere():
+        return
+    try:
+        home.adopt()
+    except StoreError as error:
+        say(f"Cache: Redis does not answer ({error}); who reads asks the database, and writes wait for the next start")
+
+
 def demo_passwords() -> list[str]:
     """The passwords demo users may have been made with: DEMO_PASSWORD, and the one generated once."""
     kept = places.var_dir() / "demo_password"
@@ -116,6 +128,7 @@ def main() -> int:
         if settings.CACHE_ENABLED and (environment.text("REDIS_URL") or environment.text("REDIS_HOST")):
             look_at_shared_redis()
         migrate()
+        settle_the_cache()
         remove_leftovers()
         report: dict[str, object] = {"demo": not settings.PRODUCTION, "sign_ins": [], "superuser": has_superuser()}
         if settings.PRODUCTION:

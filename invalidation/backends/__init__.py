@@ -1,0 +1,1 @@
+"""Database backends whose commits leave through the engine's gate."""
