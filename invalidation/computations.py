@@ -33,7 +33,7 @@ def begin(question: Question) -> tuple[bytes, bytes, dict[str, bytes]]:
     )
     holder, present, *values = reply.value
     if holder == token.encode() and not epoch.believable(reply, present):
-        # The lease is left to run out: whatever is wrong here, nobody is served by it.
+        _finish(question, token.encode(), b"", 0, ())
         raise UnsettledError("the server changed between two questions")
     stamps = dict(zip(question.tags, values, strict=True))
     stamps["epoch"] = present

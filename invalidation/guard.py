@@ -103,7 +103,9 @@ def _by_rows(needs: Iterable[Need], found: list[Term], params: Any) -> bool:
 
 
 def _by_scope(need: Need, found: list[Term], params: Any) -> bool:
-    fields = {field.column: field for field in need.model._meta.local_concrete_fields}
+    # A proxy has no fields of its own.
+    concrete = need.model._meta.concrete_model or need.model
+    fields = {field.column: field for field in concrete._meta.local_concrete_fields}
     return all(
         any(term.column == column and set(_plain_values(fields[column], term, params)) == {value} for term in found)
         for column, value in need.scope

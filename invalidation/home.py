@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import socket
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -29,11 +30,15 @@ CREDENTIALS = re.compile(r"//[^@/]*@")
 def place() -> str:
     """Where this process fences, in words that are the same in every process that fences there; no password."""
     location = settings.CACHES[store().alias].get("LOCATION", "")
-    location = location if isinstance(location, str) else ",".join(location)
+    return _place(location if isinstance(location, str) else ",".join(location), store().names.prefix)
+
+
+@lru_cache(maxsize=64)
+def _place(location: str, prefix: str) -> str:
     text = CREDENTIALS.sub("//", location)
     # A unix socket is the machine's own.
     machine = f"{socket.gethostname()}:" if text.startswith("unix:") else ""
-    return f"{machine}{text} {store().names.prefix}"
+    return f"{machine}{text} {prefix}"
 
 
 def require(remembered: str | None) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from django.db import connections
 from django.utils import timezone, translation
 
-from invalidation import answers, clock, computations
+from invalidation import answers, clock, computations, explanations
 from invalidation.exceptions import DeclarationError
 from invalidation.keys import params_text, text_of
 from invalidation.lookups import Question
@@ -143,8 +143,6 @@ class CachedRead(Generic[T]):
 
     def explain(self, **params: Any) -> Any:
         """What the entry depends on, whether it holds, and which write ended it."""
-        from invalidation import explanations
-
         return explanations.explain_read(self, params)
 
     def _answer(self, given: Params, *, refreshes: bool = False) -> T:

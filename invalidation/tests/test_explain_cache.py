@@ -129,7 +129,7 @@ def test_the_entries_that_a_change_would_end_are_listed():
 
     assert key in text
     assert other_key not in text
-    assert "It would end 1 stored entries" in text
+    assert "It would end 1 stored entry:" in text
     assert "insert invalidation_probe" in text
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from invalidation import explanations, metrics, parameters, scanning
 from invalidation.causes import Cause
@@ -59,7 +60,9 @@ class Command(BaseCommand):
         self.stdout.write(_("A change of this row touches:"))
         for state in states:
             self.stdout.write(f"  {state.tag}")
-        self.stdout.write(_("It would end %d stored entries:") % len(keys))
+        self.stdout.write(
+            ngettext("It would end %d stored entry:", "It would end %d stored entries:", len(keys)) % len(keys)
+        )
         for key in keys:
             self.stdout.write(f"  {key}  [{scanning.family_of(key)}]")
         last = max((cause for state in states for cause in state.causes), key=lambda cause: cause.at, default=None)
