@@ -1,4 +1,4 @@
-"""Puts the analyses under audit."""
+"""Puts the analyses under audit, and tells the engine what is cached of them."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -9,7 +9,9 @@ class AnalysesConfig(AppConfig):
     verbose_name = _("Analyses")
 
     def ready(self) -> None:
+        from analyses import caches
         from analyses.models import Analysis
         from audit.receivers import watch
 
         watch(Analysis, exclude=("heartbeat_at", "progress", "result", "attempt"))
+        caches.declare()

@@ -1,11 +1,12 @@
 """Reads of analyses."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Q
 
-from locations.querysets import limit_paths, within_limits
+from locations.querysets import limit_paths, within_paths
 
 if TYPE_CHECKING:
     from analyses.models import Analysis
@@ -18,14 +19,18 @@ class AnalysisQuerySet(models.QuerySet["Analysis"]):
         An analysis of the whole fleet or of a model tells about devices outside of the limits; one that the user
         asked for was computed inside them.
         """
-        if limit_paths(user) is None:
-            return self
         if not user.is_authenticated:
             return self.none()
-        inside = (Q(equipment__isnull=False) & within_limits(user, "equipment__location__")) | (
-            Q(location__isnull=False) & within_limits(user, "location__")
+        return self.own_or_within(user.pk, limit_paths(user))
+
+    def own_or_within(self, user_id: int, paths: Sequence[str] | None) -> "AnalysisQuerySet":
+        """What the user asked for, and what is about a device or location in these subtrees; all for None."""
+        if paths is None:
+            return self
+        inside = (Q(equipment__isnull=False) & within_paths(paths, "equipment__location__")) | (
+            Q(location__isnull=False) & within_paths(paths, "location__")
         )
-        return self.filter(Q(requested_by=user) | inside)
+        return self.filter(Q(requested_by=user_id) | inside)
 
     def unfinished(self) -> "AnalysisQuerySet":
         return self.filter(status__in=("queued", "processing"))

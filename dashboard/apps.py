@@ -1,4 +1,5 @@
-"""Makes the groups after each migration and puts users and preferences under audit."""
+"""Makes the groups after each migration, puts users and preferences under audit, and tells the engine what is cached
+of people."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
@@ -13,6 +14,7 @@ class DashboardConfig(AppConfig):
         from django.contrib.auth.models import Group, User
 
         from audit.receivers import watch
+        from dashboard import caches
         from dashboard.groups import make_groups_after_migrate
         from dashboard.models import UserPreferences
 
@@ -20,3 +22,4 @@ class DashboardConfig(AppConfig):
         watch(User, exclude=("last_login",))
         watch(Group)
         watch(UserPreferences)
+        caches.declare()

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 
-from dashboard.models import UserPreferences
+from dashboard.caches import preferences_of
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -41,12 +41,12 @@ class PreferencesMiddleware:
     ) -> None:
         if not getattr(view_func, "login_required", True) or not request.user.is_authenticated:
             return
-        stored = UserPreferences.objects.filter(user=request.user).first()
-        request.preferences = stored or UserPreferences(user=request.user)  # type: ignore[attr-defined]
-        if stored is not None and stored.language:
+        preferences = preferences_of(user_id=request.user.pk)
+        request.preferences = preferences  # type: ignore[attr-defined]
+        if preferences.language:
             # LocaleMiddleware, further out, resets it after the response.
-            translation.activate(stored.language)
-            request.LANGUAGE_CODE = translation.get_language() or stored.language
+            translation.activate(preferences.language)
+            request.LANGUAGE_CODE = translation.get_language() or preferences.language
 
 
 class PrivatePagesMiddleware:

@@ -13,7 +13,7 @@ accounts = [
         name="sign_in",
     ),
     # Open to everybody: who is signed out already, by time, would be asked to sign in first.
-    path("accounts/sign-out/", login_not_required(auth.LogoutView.as_view()), name="sign_out"),
+    path("accounts/sign-out/", login_not_required(views.SignOutView.as_view()), name="sign_out"),
     path("accounts/preferences/", views.preferences, name="preferences"),
     path(
         "accounts/password/",

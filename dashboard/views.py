@@ -5,10 +5,11 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import login_not_required, permission_required
 from django.contrib.auth.models import User
-from django.contrib.auth.views import redirect_to_login
+from django.contrib.auth.views import LogoutView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -16,39 +17,37 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from dashboard.figures import home_figures
+from dashboard.caches import Preferences, home_figures
 from dashboard.forms import PreferencesForm
 from dashboard.models import UserPreferences
-from equipment.models import ScheduledMaintenance
-
-NEEDING_ATTENTION = 10
+from invalidation import cached_page, clock
+from locations.caches import limits_for
 
 
 @require_safe
 @permission_required("equipment.view_equipment", raise_exception=True)
+@cached_page
 def home(request: HttpRequest) -> HttpResponse:
     """What the register holds and what is late, as of one instant."""
-    now = timezone.now()
+    now = clock.now()
     today = timezone.localdate(now)
-    overdue = (
-        ScheduledMaintenance.objects.visible_to(request.user)
-        .overdue_on(today)
-        .select_related("equipment__location", "equipment__device_model__manufacturer")
-        .order_by("scheduled_date", "pk")[:NEEDING_ATTENTION]
-    )
+    chosen: Preferences = cast(Any, request).preferences
+    figures = home_figures(day=today, days_ahead=chosen.dashboard_days, limits=limits_for(request.user))
     context = {
         "section": "home",
         "as_of": now,
-        "figures": home_figures(user=request.user, day=today, days_ahead=_preferences(request).dashboard_days),
-        "attention": [(row, (today - row.scheduled_date).days) for row in overdue],
+        "figures": figures,
+        "attention": [(row, (today - row.scheduled_date).days) for row in figures.attention],
     }
     return render(request, "dashboard/home.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: HttpRequest) -> HttpResponse:
-    """What the signed-in user has chosen for themselves."""
-    form = PreferencesForm(request.POST or None, instance=_preferences(request))
+    """What the signed-in user has chosen for themselves; a form works on the row itself, not on a copy of it."""
+    user = cast(User, request.user)
+    stored = UserPreferences.objects.filter(user=user).first()
+    form = PreferencesForm(request.POST or None, instance=stored or UserPreferences(user=user))
     if request.method == "POST" and form.is_valid():
         form.save()
         messages.success(request, _("Your preferences are saved."))
@@ -59,6 +58,15 @@ def preferences(request: HttpRequest) -> HttpResponse:
         {"section": "preferences", "form": form},
         status=400 if form.errors else 200,
     )
+
+
+class SignOutView(LogoutView):
+    """Signs out, and has the browser forget the pages it keeps."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> TemplateResponse:
+        response = cast(TemplateResponse, super().post(request, *args, **kwargs))
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
 
 
 @login_not_required
@@ -73,9 +81,3 @@ def admin_sign_in(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     if not admin.site.has_permission(request):
         raise PermissionDenied
     return redirect(target)
-
-
-def _preferences(request: HttpRequest) -> UserPreferences:
-    """Those PreferencesMiddleware found."""
-    found: UserPreferences | None = getattr(request, "preferences", None)
-    return found if found is not None else UserPreferences(user=cast(User, request.user))

@@ -1,4 +1,4 @@
-"""Puts the register under audit, and its files under their rows."""
+"""Puts the register under audit and its files under their rows, and tells the engine what is cached of it."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +10,7 @@ class EquipmentConfig(AppConfig):
 
     def ready(self) -> None:
         from audit.receivers import watch
-        from equipment import models
+        from equipment import caches, models
         from equipment.receivers import keep_files_with_rows
 
         timestamps = ("created_at", "updated_at")
@@ -32,3 +32,4 @@ class EquipmentConfig(AppConfig):
             watch(model, exclude=timestamps)
         keep_files_with_rows(models.EquipmentPhoto)
         keep_files_with_rows(models.Document)
+        caches.declare()

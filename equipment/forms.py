@@ -1,14 +1,14 @@
 """Forms of the register's pages."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from equipment.models import DataType, EquipmentStatus
-from equipment.querysets import EquipmentQuerySet
 from equipment.tables import DEFAULT_SORT, SORTS
-from locations.models import Location, LocationKind
+from locations.caches import Place
 
 LONGEST_SEARCH = 200
 
@@ -16,7 +16,7 @@ LONGEST_SEARCH = 200
 class EquipmentFilterForm(forms.Form):
     """What of the equipment to list, and in which order. With a fixed type it has no choice of types.
 
-    Only departments the user may see are known.
+    Only the departments given, those that the user may see, are known.
     """
 
     q = forms.CharField(label=_("Search"), required=False, max_length=LONGEST_SEARCH)
@@ -26,17 +26,20 @@ class EquipmentFilterForm(forms.Form):
     status = forms.ChoiceField(
         label=_("Status"), required=False, choices=[("", _("Any status")), *EquipmentStatus.choices]
     )
-    department = forms.ModelChoiceField(
-        label=_("Department"), required=False, queryset=Location.objects.none(), empty_label=_("All departments")
+    department = forms.TypedChoiceField(
+        label=_("Department"),
+        required=False,
+        coerce=int,
+        empty_value=None,
+        error_messages={"invalid_choice": forms.ModelChoiceField.default_error_messages["invalid_choice"]},
     )
     sort = forms.ChoiceField(required=False, choices=[(key, key) for key in SORTS], widget=forms.HiddenInput)
 
-    def __init__(self, data: Any, *, user: Any, data_type: str | None = None) -> None:
+    def __init__(self, data: Any, *, departments: Iterable[Place], data_type: str | None = None) -> None:
         super().__init__(data)
         self.data_type = data_type
-        self.fields["department"].queryset = (  # type: ignore[attr-defined]
-            Location.objects.visible_to(user).of_kind(LocationKind.DEPARTMENT).order_by("name", "pk")
-        )
+        choices = [(place.id, place.name) for place in departments]
+        self.fields["department"].choices = [("", _("All departments")), *choices]  # type: ignore[attr-defined]
         self.fields["q"].widget.input_type = "search"
         if data_type:
             del self.fields["type"]
@@ -51,16 +54,13 @@ class EquipmentFilterForm(forms.Form):
         """The key of the order that was chosen, of SORTS."""
         return self.cleaned_data.get("sort") or DEFAULT_SORT
 
-    def narrow(self, equipment: EquipmentQuerySet) -> EquipmentQuerySet:
-        """`equipment` as chosen, in the order chosen; the form must be valid."""
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What was chosen but the order, in plain values: the parameters of `equipment_count`. It must be valid."""
         chosen = self.cleaned_data
-        data_type = self.data_type or chosen.get("type")
-        if data_type:
-            equipment = equipment.of_type(data_type)
-        if chosen["status"]:
-            equipment = equipment.filter(status=chosen["status"])
-        if chosen["department"]:
-            equipment = equipment.filter(department=chosen["department"])
-        if chosen["q"]:
-            equipment = equipment.matching(chosen["q"])
-        return equipment.order_by(*SORTS[self.order])
+        return {
+            "data_type": self.data_type or chosen.get("type") or None,
+            "status": chosen["status"] or None,
+            "department": chosen["department"],
+            "text": " ".join(chosen["q"].split()),
+        }

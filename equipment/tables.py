@@ -4,15 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import models
 from django.db.models import F
 from django.db.models.expressions import OrderBy
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from equipment.models import Equipment
+from equipment.models import Equipment, EquipmentStatus
+from equipment.querysets import EquipmentQuerySet
 from locations.models import Location
-from locations.querysets import limit_paths
 
 DEFAULT_SORT = "name"
 
@@ -89,38 +90,82 @@ def headings(sort: str) -> list[Heading]:
 
 
 class PlaceNames:
-    """Names of places as a user may know them: one that lies outside their limits is only "Elsewhere"."""
+    """Names of places for somebody who may look into the subtrees at `paths`, or anywhere for None."""
 
-    def __init__(self, user: Any) -> None:
-        self._paths = limit_paths(user)
+    def __init__(self, paths: Sequence[str] | None) -> None:
+        self._paths = paths
 
-    def of(self, place: Location | None) -> str:
-        """The name to show; empty for no place."""
+    def of(self, place: Location | None) -> str | None:
+        """The name; empty for no place, None for one outside, which is not to be named."""
         if place is None:
             return ""
         if self._paths is None or place.path.startswith(tuple(self._paths)):
             return place.name
-        return _("Elsewhere")
+        return None
+
+
+def place_label(name: str | None) -> str:
+    """A name of `PlaceNames` as shown, in the language of the page."""
+    return _("Elsewhere") if name is None else name
+
+
+def label_of(choices: type[models.TextChoices], name: str) -> property:
+    """A property: the label of the choice that the field `name` holds, in the language of the page; empty for none.
+
+    Cached values hold the choice itself, and so are the same in every language.
+    """
+
+    def label(value: Any) -> str:
+        chosen = getattr(value, name)
+        return str(choices(chosen).label) if chosen else ""
+
+    return property(label)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row as shown; `number` is its position in the whole list, from 1."""
+    """A row of the list. Without a model, both `manufacturer` and `model` are empty."""
 
-    number: int
-    equipment: Equipment
-    department: str
-    location: str
+    id: int
+    name: str
+    asset_tag: str
+    serial: str
+    status: str
+    manufacturer: str
+    model: str
+    department_name: str | None
+    location_name: str | None
+
+    status_label = label_of(EquipmentStatus, "status")
+
+    @property
+    def department(self) -> str:
+        return place_label(self.department_name)
+
+    @property
+    def location(self) -> str:
+        return place_label(self.location_name)
 
 
-def rows(keys: Sequence[int], *, first_number: int, places: PlaceNames) -> list[Row]:
-    """The rows of one page, which begins with `first_number`, in the order of their primary keys `keys`.
+def rows(equipment: EquipmentQuerySet, keys: Sequence[int], *, places: PlaceNames) -> tuple[Row, ...]:
+    """The rows of one page: those of `equipment` with the primary keys `keys`, in their order.
 
     Sorting and cutting the page by keys alone, and reading only these rows whole, is what keeps late pages quick.
     """
-    found = Equipment.objects.for_list().only(*FIELDS_SHOWN).in_bulk(keys)
-    devices = [found[key] for key in keys if key in found]
-    return [
-        Row(number, device, places.of(device.department), places.of(device.location))
-        for number, device in enumerate(devices, first_number)
-    ]
+    found = equipment.for_list().only(*FIELDS_SHOWN).in_bulk(keys)
+    return tuple(_row(found[key], places) for key in keys if key in found)
+
+
+def _row(device: Equipment, places: PlaceNames) -> Row:
+    model = device.device_model
+    return Row(
+        id=device.pk,
+        name=device.name,
+        asset_tag=device.asset_tag,
+        serial=device.serial,
+        status=device.status,
+        manufacturer=model.manufacturer.name if model else "",
+        model=model.name if model else "",
+        department_name=places.of(device.department),
+        location_name=places.of(device.location),
+    )

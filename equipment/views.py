@@ -4,10 +4,8 @@ from datetime import date
 from pathlib import PurePath
 from typing import Any
 
-from dateutil.relativedelta import relativedelta
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import EmptyPage, Page, PageNotAnInteger, Paginator
-from django.db.models import Q
 from django.db.models.fields.files import FieldFile
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -17,15 +15,17 @@ from django.utils.http import quote_etag
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from equipment import caches
+from equipment.details import DeviceDetail
 from equipment.forms import EquipmentFilterForm
-from equipment.models import DataType, Document, Equipment, EquipmentPhoto, MaintenanceStatus, Placement
-from equipment.tables import PlaceNames, headings, rows
+from equipment.models import DataType, Document, Equipment, EquipmentPhoto
+from equipment.tables import headings
+from invalidation import cached_page, clock
+from locations.caches import limits_for, location_list
+from locations.models import LocationKind
+from locations.querysets import Limits
 
 ROWS_PER_PAGE = 50
-NEWEST_SHOWN = 10
-OPEN_SHOWN = 8
-PLACEMENTS_SHOWN = 20
-TRAINING_SHOWN = 20
 
 CONTENT_TYPES = {
     ".jpg": "image/jpeg",
@@ -40,9 +40,12 @@ FILE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'n
 
 @require_safe
 @permission_required("equipment.view_equipment", raise_exception=True)
+@cached_page
 def equipment_list(request: HttpRequest, data_type: str | None = None) -> HttpResponse:
     """All equipment the user may see, or that of one programme; a filter that cannot be read is answered with 400."""
-    form = EquipmentFilterForm(request.GET, user=request.user, data_type=data_type)
+    limits = limits_for(request.user)
+    departments = location_list(kind=LocationKind.DEPARTMENT, limits=limits)
+    form = EquipmentFilterForm(request.GET, departments=departments, data_type=data_type)
     context: dict[str, Any] = {
         "section": f"equipment_{data_type}" if data_type else "equipment",
         "title": _("%s equipment") % DataType(data_type).label if data_type else _("Equipment"),
@@ -50,7 +53,10 @@ def equipment_list(request: HttpRequest, data_type: str | None = None) -> HttpRe
     }
     if not form.is_valid():
         return render(request, "equipment/list.html", context, status=400)
-    page = page_of(request, form.narrow(Equipment.objects.visible_to(request.user)).values_list("pk", flat=True))
+    page = page_of(request, caches.equipment_count(**form.chosen, limits=limits))
+    rows = caches.equipment_rows(
+        **form.chosen, sort=form.order, page=page.number, page_size=page.paginator.per_page, limits=limits
+    )
     return render(
         request,
         "equipment/list.html",
@@ -58,19 +64,19 @@ def equipment_list(request: HttpRequest, data_type: str | None = None) -> HttpRe
             **context,
             "page": page,
             "page_range": page.paginator.get_elided_page_range(page.number, on_each_side=1, on_ends=1),
-            "rows": rows(list(page.object_list), first_number=page.start_index(), places=PlaceNames(request.user)),
+            "rows": list(enumerate(rows, page.start_index())),
             "headings": headings(form.order),
         },
     )
 
 
-def page_of(request: HttpRequest, found: Any) -> Page:
-    """The page asked for, as long as the user prefers; one beyond the end is the last one, as rows may have gone.
+def page_of(request: HttpRequest, count: int) -> Page:
+    """The page asked for of `count` rows, as long as the user prefers; one beyond the end is the last one.
 
     Raises Http404 for what is no page number.
     """
     preferences = getattr(request, "preferences", None)
-    paginator = Paginator(found, preferences.page_size if preferences is not None else ROWS_PER_PAGE)
+    paginator = Paginator(range(count), preferences.page_size if preferences is not None else ROWS_PER_PAGE)
     asked = request.GET.get("page", "1")
     try:
         number = paginator.validate_number(asked)
@@ -85,68 +91,40 @@ def page_of(request: HttpRequest, found: Any) -> Page:
 
 @require_safe
 @permission_required("equipment.view_equipment", raise_exception=True)
+@cached_page
 def equipment_detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Everything about one device; one outside the user's limits does not exist for them."""
-    device = get_object_or_404(Equipment.objects.visible_to(request.user).for_list().select_related("custodian"), pk=pk)
-    now = timezone.now()
+    now = clock.now()
     today = timezone.localdate(now)
-    places = PlaceNames(request.user)
-    context = {
-        "section": "equipment",
-        "as_of": now,
-        "device": device,
-        "department": places.of(device.department),
-        "location": places.of(device.location),
-        "under_warranty": device.is_under_warranty_on(today),
-        **_life(device, today),
-    }
-    if request.user.has_perm("equipment.view_servicecontract"):
-        contracts = device.service_contracts.order_by("-starts_on", "pk")
-        context["contracts"] = [(contract, contract.is_running_on(today)) for contract in contracts]
-    if request.user.has_perm("equipment.view_scheduledmaintenance"):
-        context |= _maintenance(device, today)
-    if request.user.has_perm("equipment.view_workorder"):
-        context["work_orders"] = device.work_orders.select_related("assigned_to")[:NEWEST_SHOWN]
-        context["work_order_count"] = device.work_orders.count()
-    if request.user.has_perm("equipment.view_placement"):
-        history = Placement.objects.visible_to(request.user).filter(equipment=device)
-        history = history.select_related("department", "location", "custodian")[:PLACEMENTS_SHOWN]
-        context["placements"] = [(row, places.of(row.department), places.of(row.location)) for row in history]
-    if request.user.has_perm("equipment.view_equipmentphoto"):
-        context["photos"] = device.photos.all()
-    if request.user.has_perm("equipment.view_document"):
-        context["documents"] = Document.objects.filter(
-            Q(equipment=device) | Q(device_model__isnull=False, device_model=device.device_model_id)
-        )
-    if request.user.has_perm("equipment.view_trainingrecord") and device.device_model:
-        training = device.device_model.training_records.select_related("person")[:TRAINING_SHOWN]
-        context["training"] = [(record, record.is_valid_on(today)) for record in training]
-    return render(request, "equipment/detail.html", context)
+    limits = limits_for(request.user)
+    try:
+        device = caches.device_detail(equipment_id=pk, today=today, limits=limits)
+    except Equipment.DoesNotExist as error:
+        raise Http404(_("There is no such page.")) from error
+    context = {"section": "equipment", "as_of": now, "device": device}
+    return render(request, "equipment/detail.html", context | _sections(request, device, today=today, limits=limits))
 
 
-def _life(device: Equipment, today: date) -> dict[str, Any]:
-    """Until when the device is expected to last and its maker to support it, and whether that is over."""
-    model = device.device_model
-    ends_on = None
-    if model and model.expected_life_months and device.installed_on:
-        ends_on = device.installed_on + relativedelta(months=model.expected_life_months)
-    return {
-        "life_ends_on": ends_on,
-        "life_is_over": ends_on is not None and ends_on < today,
-        "is_unsupported": bool(model and model.end_of_support_on and model.end_of_support_on <= today),
-    }
-
-
-def _maintenance(device: Equipment, today: date) -> dict[str, Any]:
-    """The plans, the open dates (earliest first) and the latest completed ones, with their states of `today`."""
-    rows = device.scheduled_maintenance
-    coming = list(rows.open().order_by("scheduled_date", "pk")[:OPEN_SHOWN])
-    done = rows.filter(status=MaintenanceStatus.COMPLETED).order_by("-completed_on", "-pk")[:NEWEST_SHOWN]
-    return {
-        "plans": device.maintenance_plans.all(),
-        "coming": [(row, row.state_on(today)) for row in coming],
-        "done": done,
-    }
+def _sections(request: HttpRequest, device: DeviceDetail, *, today: date, limits: Limits) -> dict[str, Any]:
+    """The sections that the user has the permission for, by their names in the template."""
+    pk, may = device.id, request.user.has_perm
+    sections: dict[str, Any] = {}
+    if may("equipment.view_servicecontract"):
+        sections["contracts"] = caches.contracts_of(equipment_id=pk, today=today)
+    if may("equipment.view_scheduledmaintenance"):
+        sections["maintenance"] = caches.maintenance_of(equipment_id=pk, today=today)
+    if may("equipment.view_workorder"):
+        sections["work_orders"] = caches.work_orders_of(equipment_id=pk)
+    if may("equipment.view_placement"):
+        sections["placements"] = caches.placements_of(equipment_id=pk, limits=limits)
+    if may("equipment.view_equipmentphoto"):
+        sections["photos"] = caches.photos_of(equipment_id=pk)
+    if may("equipment.view_document"):
+        model = device.model.id if device.model else None
+        sections["documents"] = caches.documents_of(equipment_id=pk, device_model_id=model)
+    if may("equipment.view_trainingrecord") and device.model:
+        sections["training"] = caches.training_on(device_model_id=device.model.id, today=today)
+    return sections
 
 
 @require_safe

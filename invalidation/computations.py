@@ -135,7 +135,10 @@ def _entry(
 
 
 def _until(question: Question, frame: fills.Frame) -> datetime | None:
-    ends = [end for end in (question.until(), frame.until) if end is not None]
+    # As of the instant that the value was computed for: midnight may have passed since.
+    with clock.frozen(question.now):
+        own = question.until()
+    ends = [end for end in (own, frame.until) if end is not None]
     return min(ends) if ends else None
 
 

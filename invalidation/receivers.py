@@ -28,11 +28,12 @@ def connect(watched: WatchedModel) -> None:
 
 def note_old_scopes(sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:
     """Before the write: the scopes the instance was in when it was loaded, as far as it still says so."""
-    registry.note_change(instance, using=using, verb="")
+    registry.note_change(instance, using=using, verb="", fields=kwargs.get("update_fields"))
 
 
 def note_saved(sender: type[models.Model], instance: models.Model, using: str, created: bool, **kwargs: Any) -> None:
-    registry.note_change(instance, using=using, verb="added" if created else "changed")
+    verb = "added" if created else "changed"
+    registry.note_change(instance, using=using, verb=verb, fields=kwargs.get("update_fields"))
 
 
 def note_deleted(sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any) -> None:

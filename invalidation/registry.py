@@ -107,14 +107,19 @@ class Registry:
                     f"{need.model.__name__} is not watched by the scope {[column for column, _value in need.scope]}"
                 )
 
-    def note_change(self, instance: models.Model, *, using: str, verb: str) -> None:
+    def note_change(
+        self, instance: models.Model, *, using: str, verb: str, fields: Iterable[str] | None = None
+    ) -> None:
         """A signal's word that an object is about to change, or has; touches what its transaction touches anyway.
 
-        Outside of a transaction there is nothing to add: the statement passed the gate by itself.
+        `fields` are those that are saved, None for all. Outside of a transaction there is nothing to add: the
+        statement passed the gate by itself.
         """
         connection: Any = connections[using]
         watched = self._watched.get(instance._meta.db_table)
         if watched is None or instance.pk is None or not hasattr(connection, "pending"):
+            return
+        if fields is not None and watched.excluded.issuperset(_columns(instance, fields)):
             return
         if verb:
             connection.pending.note_cause(f"{instance._meta.label} {instance.pk} {verb}")
@@ -156,6 +161,12 @@ class Registry:
     def _require_open(self, what: str) -> None:
         if self.is_closed:
             raise DeclarationError(f"{what} comes after start-up: declare it in the app's caches.py")
+
+
+def _columns(instance: models.Model, names: Iterable[str]) -> set[str]:
+    """The columns of an instance's fields, which go by their names or by those of their attributes."""
+    wanted = set(names)
+    return {str(each.column) for each in instance._meta.concrete_fields if wanted & {each.name, each.attname}}
 
 
 def _local_field(model: type[models.Model], name: str) -> Any:

@@ -44,7 +44,8 @@ def allowance(connection: Any, tags: Iterable[str]) -> Allowance:
     if connection.reads_old_state():
         return Allowance(False, False, False, "the transaction sees one state of the database throughout")
     if not connection.is_in_transaction():
-        return ALL
+        # psycopg begins a transaction with the first statement of a block.
+        return INSIDE_TRANSACTION if connection.in_atomic_block else ALL
     if not pending.may_have_written:
         return INSIDE_TRANSACTION
     if pending.covers(tags, connection.database_name):

@@ -1,5 +1,6 @@
 """Reads of the location tree."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -8,6 +9,9 @@ from django.db.models import Q
 
 if TYPE_CHECKING:
     from locations.models import Location
+
+# The ids of the locations whose subtrees somebody is limited to, sorted; None for somebody without a limit.
+Limits = tuple[int, ...] | None
 
 
 class LocationQuerySet(models.QuerySet["Location"]):
@@ -46,12 +50,24 @@ def limit_paths(user: Any) -> list[str] | None:
     return paths or None
 
 
+def paths_of(limits: Limits) -> list[str] | None:
+    """The paths, as they are now, of the subtrees that `limits` names; None for no limit."""
+    if limits is None:
+        return None
+    places = apps.get_model("locations", "Location")._default_manager.filter(pk__in=limits)
+    return list(places.order_by().values_list("path", flat=True))
+
+
 def within_limits(user: Any, prefix: str = "") -> Q:
     """The condition that a row lies where the user may look; `prefix` leads to the location (`"location__"`).
 
     A row without a location lies outside every limit.
     """
-    paths = limit_paths(user)
+    return within_paths(limit_paths(user), prefix)
+
+
+def within_paths(paths: Sequence[str] | None, prefix: str = "") -> Q:
+    """The condition that a row lies in one of the subtrees, or anywhere for None; `prefix` as for `within_limits`."""
     if paths is None:
         return Q()
     inside = Q(pk__in=[])

@@ -24,7 +24,6 @@ def main() -> None:
     django.setup()
 
     from django.contrib.auth.models import User
-    from django.contrib.sessions.models import Session
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
@@ -32,7 +31,7 @@ def main() -> None:
     from equipment.models import Equipment
 
     client = Client()
-    client.force_login(User.objects.get(username=options.user), backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(User.objects.get(username=options.user), backend="dashboard.authentication.CachedRightsBackend")
     try:
         device = Equipment.objects.visible_to(User.objects.get(username=options.user)).order_by("pk")[100]
         print(f"{connection.vendor}, as {options.user}, {Equipment.objects.count():,} pieces of equipment")
@@ -56,7 +55,7 @@ def main() -> None:
             median, slowest = statistics.median(seconds[1:]) * 1000, max(seconds[1:]) * 1000
             print(f"{name:32} {median:7.0f} ms (slowest {slowest:.0f}), {len(queries)} queries")
     finally:
-        Session.objects.filter(session_key=client.session.session_key).delete()
+        client.session.flush()
 
 
 if __name__ == "__main__":

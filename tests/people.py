@@ -45,7 +45,7 @@ def client_of() -> Callable[[User], Client]:
 
     def sign_in(user: User) -> Client:
         client = Client()
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        client.force_login(user, backend="dashboard.authentication.CachedRightsBackend")
         return client
 
     return sign_in

@@ -430,7 +430,7 @@ def test_what_a_receiver_of_a_relation_writes_itself_is_recorded(viewer, since):
     assert {event.object_type for event in since()[count:]} == {"auth.user", "auth.user_groups"}
 
 
-@isolate_apps("equipment")
+@isolate_apps()
 def test_what_goes_through_a_proxy_which_nobody_watches_is_recorded(since):
     class Proxy(ProductClass):
         class Meta:

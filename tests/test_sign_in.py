@@ -146,6 +146,7 @@ def test_signing_out_is_a_post_and_ends_the_session(viewer: User, client: Client
 
     assert by_link == 405
     assert (by_form.status_code, by_form.headers["Location"]) == (302, SIGN_IN)
+    assert by_form.headers["Clear-Site-Data"] == '"cache"'
     assert not is_signed_in(client)
 
 

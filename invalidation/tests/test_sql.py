@@ -13,7 +13,7 @@ pytestmark = pytest.mark.once
         'SELECT "a"."id" FROM "a" WHERE "a"."name" LIKE %s ESCAPE \'\\\' ORDER BY 1',
         '(SELECT "a"."id" FROM "a") UNION (SELECT "b"."id" FROM "b")',
         "select 1",
-        "SELECT COUNT(*) AS \"__count\" FROM \"a\" WHERE NOT (\"a\".\"x\" = %s AND \"a\".\"y\" IS NULL)",
+        'SELECT COUNT(*) AS "__count" FROM "a" WHERE NOT ("a"."x" = %s AND "a"."y" IS NULL)',
         "SELECT 'INSERT INTO a; -- not'''  AS \"text\"".replace(";", "").replace("-- ", ""),
         'SELECT COALESCE(SUM("a"."cost"), %s) FROM "a" WHERE EXISTS(SELECT %s AS "a" FROM "b" U0 LIMIT 1)',
     ],
@@ -107,7 +107,7 @@ def test_an_insert_of_one_row_tells_its_columns_and_what_it_returns():
         ('UPDATE "a" SET "n" = (SELECT MAX(U0."n") FROM "b" U0 WHERE U0."m" = %s) WHERE "a"."id" = %s', ("n",)),
         ('DELETE FROM "a" WHERE "a"."id" IN (%s)', ()),
         ('DELETE FROM "a" WHERE "a"."id" = %s', ()),
-        ('update a set n = %s where id = %s', ("n",)),
+        ("update a set n = %s where id = %s", ("n",)),
     ],
 )
 def test_a_write_whose_whole_condition_is_one_column_is_told(sql, columns):
