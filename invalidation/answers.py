@@ -54,11 +54,13 @@ def _answer_through_redis(question: Question, began: float, allowance: snapshots
     points.reach("before_lookup")
     if question.keeps_copy and not question.refreshes:
         copy = copy_that_holds(question)
-        if copy is not None:
+        if copy is not None and not _is_touched(question, copy):
             return _use(question, copy, began)
     sight = look(question)
     points.reach("after_lookup")
     if not question.refreshes and holds(question, sight):
+        if _is_touched(question, sight.entry):
+            return computations.bypass_since(question, began, "the transaction has changed what a read inside it needs")
         return _use(question, sight.entry, began)
     if sight.is_fenced:
         sight = _wait_for_fences(question, sight)
@@ -67,8 +69,22 @@ def _answer_through_redis(question: Question, began: float, allowance: snapshots
     metrics.note(question.family, "miss")
     if not allowance.may_store:
         return computations.bypass_since(question, began, allowance.reason)
+    # In hand before any lease is taken: who has the one and waits for the other would stop everybody. And only an open
+    # connection tells where it leads.
+    connections[question.using].ensure_connection()
+    allowance = snapshots.allowance(connections[question.using], question.tags)
+    if not allowance.may_store:
+        return computations.bypass_since(question, began, allowance.reason)
     may_wait = allowance.may_wait and not fills.holds_lease()
     return _compute_once(question, sight, began, may_wait=may_wait)
+
+
+def _is_touched(question: Question, entry: Entry | None) -> bool:
+    """Whether this transaction has changed what the entry depends on, reads nested in it included."""
+    connection: Any = connections[question.using]
+    return entry is not None and snapshots.has_written(connection) and connection.pending.covers(
+        entry.tags, connection.database_name
+    )  # fmt: skip
 
 
 def _use(question: Question, entry: Entry | None, began: float) -> Any:
@@ -99,12 +115,11 @@ def _wait_for_fences(question: Question, sight: Sight) -> Sight:
 
 def _compute_once(question: Question, arrival: Sight, began: float, *, may_wait: bool) -> Any:
     """Compute under the lease, or take what its holder computes."""
-    # In hand before any lease is taken: who has the one and waits for the other would stop everybody.
-    connections[question.using].ensure_connection()
     seen = arrival.seen_tokens
     deadline = time.monotonic() + conf.LONGEST_WAIT_SECONDS
     pause = FIRST_PAUSE_SECONDS
     sight = arrival
+    asked: bytes | None = None
     while True:
         if sight.lease is None:
             token, holder, stamps = computations.begin(question)
@@ -112,7 +127,10 @@ def _compute_once(question: Question, arrival: Sight, began: float, *, may_wait:
                 return computations.compute_under_lease(question, arrival.epoch, token, stamps, began)
         if not may_wait or time.monotonic() > deadline:
             return computations.bypass_since(question, began, "somebody else computes it, and this read cannot wait")
-        store().command("SET", keys.wanted_key(question.key), "1", "PX", conf.RESULT_MILLISECONDS)
+        if sight.lease != asked:
+            # Once per computation that is waited for: its end takes the mark away.
+            store().command("SET", keys.wanted_key(question.key), "1", "PX", conf.LONGEST_WAIT_MILLISECONDS)
+            asked = sight.lease
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
         sight = look(question)

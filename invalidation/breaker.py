@@ -21,8 +21,15 @@ class Breaker:
         return time.monotonic() < self._open_until
 
     def allows(self) -> bool:
-        """Whether Redis may be asked now."""
-        return not self.is_open
+        """Whether Redis may be asked now; after a failure one asks first, and the others wait for what comes of it."""
+        if self._failures < FAILURES_BEFORE_OPEN:
+            return True
+        with self._lock:
+            now = time.monotonic()
+            if now < self._open_until:
+                return False
+            self._open_until = now + OPEN_SECONDS
+            return True
 
     def note_success(self) -> None:
         if self._failures:

@@ -180,7 +180,9 @@ def compute_inside(question: Question, whole: fills.Frame) -> Any:
         whole.refuse(f"{question.name} inside needs {sorted(uncovered)[0]}, which the whole does not declare")
     frame = _frame(question, holds_lease=False)
     value, _raw = _compute(question, frame)
-    outer.nested_tables.update(_tables(question, frame))
+    if frame.unstorable:
+        outer.refuse(f"{question.name} inside: {frame.unstorable}")
+    outer.add({}, _until(question, frame), outer.epoch, _tables(question, frame))
     return value
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from invalidation.sql import NAME, QUOTED_TEXT, _split, plain_name
+from invalidation.sql import NAME, QUOTED_TEXT, SELECT, _split, plain_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class Term:
     column: str
     positions: tuple[int, ...] = ()
     constant: Any = None
+
+    @property
+    def is_null(self) -> bool:
+        return not self.positions and self.constant is None
 
     def values(self, params: Any) -> tuple[Any, ...]:
         if not self.positions:
@@ -52,12 +56,19 @@ def terms(sql: str) -> tuple[Term, ...]:
     if "%s" in "".join(QUOTED_TEXT.findall(sql)) or COMBINED.search(sql):
         return ()
     parts = _split(sql, "WHERE")
-    if len(parts) != 2:
+    if len(parts) != 2 or not SELECT.match(sql):
         return ()
     head, rest = parts
     for word in ("GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FOR", "WINDOW"):
         rest = _split(rest, word)[0]
-    return tuple(_terms(rest, head.count("%s")))
+    found = _terms(rest, head.count("%s"))
+    # Under an outer join NULL also stands for a row that is not there.
+    return tuple(term for term in found if not (term.is_null and _is_outer(head, term.table)))
+
+
+def _is_outer(head: str, table: str) -> bool:
+    name = re.escape(table)
+    return re.search(rf'\bOUTER\s+JOIN\s+"?{name}"?(?!\w)', head, re.IGNORECASE) is not None
 
 
 def _terms(condition: str, first: int) -> Iterator[Term]:

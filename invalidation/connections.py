@@ -5,6 +5,9 @@ A fence or an entry may be believed only if it is known which run of the server 
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from redis.backoff import NoBackoff
@@ -13,6 +16,19 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
+
+# Until when (of time.monotonic) a connection that is being made may wait for the server's first answers.
+_deadline: ContextVar[float | None] = ContextVar("invalidation_redis_deadline", default=None)
+
+
+@contextmanager
+def waiting_until(deadline: float | None) -> Iterator[None]:
+    """Connections made inside the block wait for the server until `deadline` at most; None for as long as usual."""
+    token = _deadline.set(deadline)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
 
 
 class _KnownServer:
@@ -27,8 +43,12 @@ class _KnownServer:
     def on_connect_check_health(self, check_health: bool = True) -> None:
         self.run_id = ""
         try:
+            deadline = _deadline.get()
+            if deadline is not None:
+                self.wait_until(deadline)
             super().on_connect_check_health(check_health=check_health)  # type: ignore[misc]
             self.run_id = self._ask_run_id()
+            self.wait_as_usual()
         except RedisError:
             self.disconnect()
             raise

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
+
+LONGEST_WAIT = timedelta(seconds=15)
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -62,7 +64,11 @@ def holds(entry: Entry, *, epoch: bytes, states: Mapping[str, bytes | None], now
     `states` has the value of each tag as Redis holds it. That of a fenced tag is longer than its stamp, and equals
     no stamp.
     """
-    if entry.epoch != epoch or (entry.until is not None and now >= entry.until):
+    if entry.epoch != epoch:
+        return False
+    # From the future it is where a clock was set back, or another server's is ahead: of the wrong day, for all we know.
+    # A little later than `now` is an entry that a reader has waited for.
+    if entry.until is not None and not entry.filled_at - LONGEST_WAIT <= now < entry.until:
         return False
     return all(states.get(tag) == stamp for tag, stamp in zip(entry.tags, entry.stamps, strict=True))
 

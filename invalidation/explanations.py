@@ -147,6 +147,8 @@ def _why_no_hit(entry: Entry | None, stored: bytes | None, states: tuple[TagStat
         return "everything was reset, or Redis was restarted, since it was stored"
     if entry.until is not None and clock.now() >= entry.until:
         return f"its time was over at {entry.until.isoformat()}"
+    if entry.until is not None and clock.now() < entry.filled_at:
+        return f"its time has not come: it was stored at {entry.filled_at.isoformat()}, by a clock that was ahead"
     remembered = set(entry.tags)
     return next((reason for state in states if state.tag in remembered and (reason := _why_not_same(state))), "")
 

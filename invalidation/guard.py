@@ -21,6 +21,7 @@ from invalidation.conditions import Term, sources, terms
 from invalidation.exceptions import UndeclaredDependencyError
 from invalidation.fills import Frame
 from invalidation.registry import registry
+from invalidation.sql import LONGEST_TEXT_REMEMBERED
 from invalidation.tags import Need, plain
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def watch_read(
     frame = fills.current()
     if frame is None or not frame.is_guarded:
         return execute(sql, params, many, context)
+    if connection.is_standby or (connection.reads_old_state() and fills.snapshot() is None):
+        frame.refuse("a query inside it sees an older state of the database")
     answer, tables = connection.run_and_tell_tables(execute, sql, params, many, context)
     for table in tables:
         _note(frame, connection, table, str(sql), params)
@@ -87,7 +90,7 @@ def judge(frame: Frame) -> None:
 
 def _is_pinned(needs: Iterable[Need], table: str, sql: str, params: Any) -> bool:
     """Whether a query's condition keeps to the declared rows or scopes of the table."""
-    if sources(sql, table) != 1:
+    if sources(sql, table) != 1 or _reads_what_is_no_table(sql):
         return False
     found = [term for term in terms(sql) if term.table == table]
     return _by_rows(needs, found, params) or any(_by_scope(need, found, params) for need in needs if need.scope)
@@ -129,7 +132,23 @@ def _excluded_column(table: str, sql: str) -> str:
     """A column that is excluded from watching and that the text names; "" for none."""
     watched = registry.watched(table)
     columns = watched.excluded if watched is not None else frozenset()
-    return next((column for column in columns if f'"{table}"."{column}"' in sql), "")
+    names = "|".join(map(re.escape, (table, *_aliases(table, sql)))) if columns else ""
+    return next((column for column in columns if re.search(rf'\b(?:{names})"?\."?{re.escape(column)}\b', sql)), "")
+
+
+def _aliases(table: str, sql: str) -> set[str]:
+    """The other names that a text gives to a table."""
+    found = re.findall(rf'\b(?:FROM|JOIN)\s+\(*"?{re.escape(table)}"?\s+(?:AS\s+)?"?(\w+)"?', sql, re.IGNORECASE)
+    return set(found)
+
+
+def _reads_what_is_no_table(sql: str) -> bool:
+    """Whether a text reads from something that is no table of a model: a view may show any table once more."""
+    named = re.findall(r'\b(?:FROM|JOIN)\s+\(*"?(\w+)"?', sql, re.IGNORECASE)
+    return any(
+        registry.watched(name) is None and not _known_tables().fullmatch(name) and name.upper() != "SELECT"
+        for name in named
+    )
 
 
 @cache
@@ -138,7 +157,11 @@ def _known_tables() -> re.Pattern[str]:
     return re.compile(r"(?<![\w$])(?:" + "|".join(sorted(map(re.escape, names), key=len, reverse=True)) + r")(?![\w$])")
 
 
-@lru_cache(maxsize=4096)
 def tables_in(sql: str) -> frozenset[str]:
     """The tables of our models that a text names."""
+    return _tables_in(sql) if len(sql) <= LONGEST_TEXT_REMEMBERED else _tables_in.__wrapped__(sql)
+
+
+@lru_cache(maxsize=4096)
+def _tables_in(sql: str) -> frozenset[str]:
     return frozenset(_known_tables().findall(sql))

@@ -80,7 +80,8 @@ def look(question: Question) -> Sight:
     )
     data, present, lease, result, *values = reply.value
     if not epoch.believable(reply, present):
-        present = epoch.ensure()
+        # Of another server, or of none that is known: nothing of this answer is used.
+        return Sight(None, epoch.ensure(), None, None, dict.fromkeys(asked))
     if epoch.is_quarantined(present):
         epoch.quarantines.try_to_end(present)
     states = dict(zip(asked, values, strict=True))
@@ -89,8 +90,10 @@ def look(question: Question) -> Sight:
         missing = entries.missing_tags(entry, asked)
         if missing:
             # Later than the first look, and still exact: a stamp never returns, so what is equal now was equal then.
-            more = store().command("MGET", *[names.tag(tag) for tag in missing])
-            states |= dict(zip(missing, more.value, strict=True))
+            more = store().command("MGET", names.epoch, *[names.tag(tag) for tag in missing])
+            if more.value[0] != present or more.run_id != reply.run_id:
+                return Sight(None, present, lease, result, states)
+            states |= dict(zip(missing, more.value[1:], strict=True))
             nested_tags.keep(key, tuple(tag for tag in entry.tags if tag not in question.tags))
     return Sight(entry, present, lease, result, states)
 
@@ -100,6 +103,8 @@ def holds(question: Question, sight: Sight) -> bool:
     return (
         entry is not None
         and entry.shape == question.codec.shape
+        # Another release, whose read declared less, would not have its entry end with what was added.
+        and set(question.tags).issubset(entry.tags)
         and entries.holds(entry, epoch=sight.epoch, states=sight.states, now=question.now)
     )
 

@@ -134,7 +134,10 @@ class PostgresqlProver(Prover):
             for name, value in parameters.items()
             if name not in {"cursor_factory", "context", "prepare_threshold", "pool"}
         }
-        connection = psycopg.connect(**{"connect_timeout": 5, **kept}, autocommit=True)
+        # Readers ask here: an answer that does not come soon is no proof, and no reason to wait.
+        limits = {"connect_timeout": 2, "tcp_user_timeout": 3000}
+        connection = psycopg.connect(**{**limits, **kept}, autocommit=True)
+        connection.execute("SET statement_timeout = 2000")
         row = connection.execute("SELECT pg_is_in_recovery()").fetchone()
         if row is None or row[0]:
             connection.close()

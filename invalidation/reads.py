@@ -153,7 +153,10 @@ class CachedRead(Generic[T]):
 
     def _question(self, params: Params, *, refreshes: bool) -> Question:
         needs = self._needs(params)
-        varied = self._varied()
+        # Read once: the date in the key is the date that the value is computed for.
+        now = clock.now()
+        with clock.frozen(now):
+            varied = self._varied()
         until = self.until
         return Question(
             name=self.name,
@@ -170,6 +173,7 @@ class CachedRead(Generic[T]):
             keeps_copy=self.is_local,
             is_snapshot=self.is_snapshot,
             refreshes=refreshes,
+            now=now,
         )
 
     def _complete(self, given: Params) -> Params:

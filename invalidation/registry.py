@@ -71,6 +71,8 @@ class Registry:
         table = model._meta.db_table
         if table in self._watched:
             raise DeclarationError(f"{model.__name__} is watched already")
+        if set(table) & set('".'):
+            raise DeclarationError(f"{model.__name__}: a table named {table} cannot be told from its schema")
         fields: dict[str, Any] = {}
         columns: list[Scope] = []
         for names in (scope if isinstance(scope, tuple) else (scope,) for scope in scopes):

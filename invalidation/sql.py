@@ -39,6 +39,8 @@ class Statement:
     calls_function: bool = False
     sets_snapshot: bool = False
     for_session: bool = False
+    takes_lock: bool = False
+    is_two_phase: bool = False
 
     def parameter_of(self, column: str, params: Any) -> Any:
         """What a one-row INSERT gives for a column; None where it is no plain parameter."""
@@ -48,12 +50,13 @@ class Statement:
         return tuple(params)[sum(value.startswith("%s") for value in self.values[:position])]
 
 
+LONGEST_TEXT_REMEMBERED = 10_000
 NAME = r'(?:"(?:[^"]|"")+"|[A-Za-z_][\w$]*)'
 TABLE = rf"(?:{NAME}\s*\.\s*)?(?P<table>{NAME})"
 VALUE = r"(?:%s(?:::[\w ]+(?:\[\])?)?|DEFAULT|NULL)"
 ONE_INSERT = re.compile(
     rf"INSERT\s+INTO\s+{TABLE}\s*\((?P<columns>{NAME}(?:\s*,\s*{NAME})*)\)\s*VALUES\s*"
-    rf"\((?P<values>{VALUE}(?:\s*,\s*{VALUE})*)\)(?:\s*RETURNING\s+(?:{NAME}\s*\.\s*)?(?P<returns>{NAME}).*)?$",
+    rf"\((?P<values>{VALUE}(?:\s*,\s*{VALUE})*)\)(?:\s*RETURNING\s+(?:{NAME}\s*\.\s*)?(?P<returns>{NAME})\s*(?:,.*)?)?$",
     re.IGNORECASE | re.DOTALL,
 )
 INSERT = re.compile(rf"INSERT\s+(?:OR\s+\w+\s+)?INTO\s+{TABLE}\s*\(", re.IGNORECASE)
@@ -62,15 +65,25 @@ DELETE = re.compile(rf"DELETE\s+FROM\s+{TABLE}\s*(?P<rest>(?:WHERE\b.*)?)$", re.
 ASSIGNED = re.compile(rf"\s*(?P<column>{NAME})\s*=", re.IGNORECASE)
 KEY_EQUALS = re.compile(rf"\s*(?:{NAME}\s*\.\s*)?(?P<column>{NAME})\s*(?:=\s*%s|IN\s*\(\s*%s\s*\))\s*$", re.IGNORECASE)
 SELECT = re.compile(r"\(*\s*SELECT\b", re.IGNORECASE)
+WITH = re.compile(r"WITH\b", re.IGNORECASE)
+WRITING = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE|REPLACE|TRUNCATE)\b", re.IGNORECASE)
+# Comments, several statements, and texts quoted by dollars.
+HIDING = re.compile(r";|--|/\*|\$\w*\$")
+TWO_PHASE = re.compile(r"(?:PREPARE\s+TRANSACTION|(?:COMMIT|ROLLBACK)\s+PREPARED)\b", re.IGNORECASE)
+BEGINS = re.compile(r"(?:BEGIN|START\s+TRANSACTION)\b", re.IGNORECASE)
+TAKES_LOCK = re.compile(r"BEGIN\s+(?:IMMEDIATE|EXCLUSIVE)\b", re.IGNORECASE)
+CHAIN = re.compile(r"\bAND\s+CHAIN\b", re.IGNORECASE)
 SELECT_INTO = re.compile(r"\bINTO\b", re.IGNORECASE)
 # What changes no rows of a table. Some of it cannot run inside a transaction.
 CONTROL = re.compile(
     r"(?:SAVEPOINT|RELEASE|ROLLBACK|BEGIN|START\s+TRANSACTION|COMMIT|END|SHOW|PRAGMA|SET|RESET|LISTEN|UNLISTEN|"
     r"DECLARE\s+\S+\s+(?:\w+\s+)*?CURSOR\b|FETCH|CLOSE|LOCK\s+TABLE|VACUUM|ANALYZE|REINDEX|CHECKPOINT|DISCARD|"
     r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY|DROP\s+INDEX\s+CONCURRENTLY|CREATE\s+DATABASE|DROP\s+DATABASE|"
-    r"ALTER\s+SYSTEM|EXPLAIN\s+(?:QUERY\s+PLAN\s+|\([^)]*\)\s*)?SELECT)\b",
+    r"ALTER\s+SYSTEM|EXPLAIN\s+(?:QUERY\s+PLAN\s+|\((?![^)]*ANALY[SZ]E)[^)]*\)\s*)?SELECT)\b",
     re.IGNORECASE,
 )
+# What FETCH runs later.
+DECLARES = re.compile(r"DECLARE\b", re.IGNORECASE)
 ISOLATION = re.compile(r"REPEATABLE\s+READ|SERIALIZABLE|SNAPSHOT|\bISOLATION\b", re.IGNORECASE)
 SESSION = re.compile(r"SESSION|default_transaction_isolation", re.IGNORECASE)
 DEFERRED = re.compile(r"BEGIN\s*(?:DEFERRED\s*)?(?:TRANSACTION\s*)?$", re.IGNORECASE)
@@ -93,35 +106,58 @@ READING = frozenset(
     percent_rank cume_dist ntile lag lead first_value last_value nth_value string_agg group_concat array_agg json_agg
     jsonb_agg bool_and bool_or every stddev_pop stddev_samp var_pop var_samp stddev variance corr json jsonb
     json_extract json_type json_array json_object json_each json_tree json_array_length json_valid jsonb_array_length
-    array unnest
-    generate_series to_jsonb to_json row random unaccent similarity to_tsvector plainto_tsquery bit_and bit_or
-    cardinality array_length array_position numeric integer varchar text bigint interval decimal char double
+    array unnest generate_series to_jsonb to_json row random unaccent similarity to_tsvector plainto_tsquery bit_and
+    bit_or cardinality array_length array_position numeric integer varchar text bigint interval decimal char double
     django_date_extract django_date_trunc django_datetime_cast_date django_datetime_cast_time django_datetime_extract
     django_datetime_trunc django_time_extract django_time_trunc django_time_diff django_timestamp_diff
     django_format_dtdelta bitxor pi radians degrees sin cos tan asin acos atan atan2 cot sha1 sha224 sha256 sha384
+    jsonb_build_object json_build_object jsonb_build_array json_build_array regexp_replace regexp_match split_part
+    ts_rank ts_headline websearch_to_tsquery phraseto_tsquery gen_random_uuid word_similarity encode decode
     sha512 width_bucket percentile_cont percentile_disc mode pg_current_xact_id_if_assigned to_regclass version
     pg_get_serial_sequence pg_get_constraintdef pg_get_indexdef pg_table_is_visible format_type pg_get_expr
     current_setting pg_stat_get_xact_tuples_inserted pg_relation_size pg_total_relation_size
     """.split()  # noqa: SIM905 - a list of two hundred quoted words would be read by nobody
 )
 
+# How Django escapes what LIKE compares with: on SQLite by naming the escape character, and where that is an expression
+# (`startswith=F(...)`) by replacing it. The only backslashes that hide nothing.
+ESCAPING = (
+    (r"ESCAPE '\'", "ESCAPE '!'"),
+    (r", '\', '\\'), '%%', '\%%'), '_', '\_')", ", '!', '!'), '!', '!'), '!', '!')"),
+    (r", E'\\', E'\\\\'), E'%%', E'\\%%'), E'_', E'\\_')", ", '!', '!'), '!', '!'), '!', '!')"),
+)
 
-@lru_cache(maxsize=4096)
+
 def classify(sql: str) -> Statement:
     """What the statement does."""
-    # SQLite's LIKE names its escape character: the one backslash that escapes nothing.
-    text = sql.strip().rstrip("; \n\t").replace(r"ESCAPE '\'", "ESCAPE '!'")
+    # Long ones are INSERTs of many rows, each written once: remembered they would only take memory.
+    return _classify(sql) if len(sql) <= LONGEST_TEXT_REMEMBERED else _classify.__wrapped__(sql)
+
+
+@lru_cache(maxsize=4096)
+def _classify(sql: str) -> Statement:
+    text = sql.strip().rstrip("; \n\t")
+    for written, plain in ESCAPING:
+        text = text.replace(written, plain)
     bare = QUOTED_NAME.sub("n", QUOTED_TEXT.sub("''", text))
-    if "\\" in text or ";" in bare or "--" in bare or "/*" in bare or "$$" in bare or "'" in bare.replace("''", ""):
+    if TWO_PHASE.match(text):
+        return Statement(Kind.CONTROL, is_two_phase=True)
+    if "\\" in text or HIDING.search(bare) or "'" in bare.replace("''", ""):
         return Statement(Kind.WRITE)
-    if SELECT.match(text):
+    if SELECT.match(text) or (WITH.match(text) and not WRITING.search(bare)):
         if SELECT_INTO.search(bare):
             return Statement(Kind.WRITE)
         return Statement(Kind.READ, calls_function=_calls_unknown_function(text))
     if CONTROL.match(text):
-        snapshot = bool(ISOLATION.search(text) or DEFERRED.match(text))
-        verb = "commit" if COMMITS.match(text) else "rollback" if ROLLS_BACK.match(text) else ""
-        return Statement(Kind.CONTROL, verb, sets_snapshot=snapshot, for_session=bool(SESSION.search(text)))
+        snapshot = bool(ISOLATION.search(text) or DEFERRED.match(text) or CHAIN.search(text))
+        if TAKES_LOCK.match(text):
+            return Statement(Kind.CONTROL, "begin", takes_lock=True)
+        verbs = {"begin": BEGINS, "commit": COMMITS, "rollback": ROLLS_BACK}
+        verb = next((name for name, pattern in verbs.items() if pattern.match(text)), "")
+        return Statement(
+            Kind.CONTROL, verb, sets_snapshot=snapshot, for_session=bool(SESSION.search(text)),
+            calls_function=DECLARES.match(text) is not None and _calls_unknown_function(text),
+        )  # fmt: skip
     if "%s" in "".join(QUOTED_TEXT.findall(text)):
         return _of_whole_table(text)
     return _insert(text) or _update(text) or _delete(text) or _of_whole_table(text)

@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import NotSupportedError, transaction
 
-from invalidation import guard, rows, transactions, writability
+from invalidation import fills, guard, rows, transactions, writability
 from invalidation.exceptions import InvalidationError
 from invalidation.registry import WatchedModel, registry
 from invalidation.sql import Kind, Statement, classify
@@ -44,6 +44,9 @@ class StatementWatcher:
         if statement.kind is Kind.CONTROL:
             return self._control(statement, execute, sql, params, many, context)
         if self.connection.is_reading_one_state:
+            if statement.kind is Kind.READ:
+                # In a transaction that reads only, whatever its functions are.
+                return guard.watch_read(self.connection, execute, sql, params, many, context)
             raise InvalidationError(f"a cached read may not write: {text or sql}")
         with ExitStack() as stack:
             if self.connection.commits_by_itself():
@@ -58,13 +61,24 @@ class StatementWatcher:
         self, statement: Statement, execute: Execute, sql: Any, params: Any, many: bool, context: dict[str, Any]
     ) -> Any:
         """What a hand-written BEGIN, COMMIT or ROLLBACK does is what Django's own would do."""
+        if statement.is_two_phase:
+            raise NotSupportedError("two-phase commit passes by the caches: its commit could not be fenced")
+        if self.connection.is_reading_one_state and statement.verb:
+            raise InvalidationError("a cached read with one state of the database opens no transaction of its own")
+        if statement.calls_function and self.connection.functions_may_write:
+            self.connection.pending.suspects = True
+        if statement.verb == "commit":
+            answer = transactions.commit(self.connection, lambda: execute(sql, params, many, context))
+        elif statement.verb == "rollback":
+            answer = transactions.rollback(self.connection, lambda: execute(sql, params, many, context))
+        else:
+            answer = execute(sql, params, many, context)
+        # Afterwards: COMMIT AND CHAIN hands it on to the next transaction.
         if statement.sets_snapshot:
             self.connection.note_snapshot(for_session=statement.for_session)
-        if statement.verb == "commit":
-            return transactions.commit(self.connection, lambda: execute(sql, params, many, context))
-        if statement.verb == "rollback":
-            return transactions.rollback(self.connection, lambda: execute(sql, params, many, context))
-        return execute(sql, params, many, context)
+        if statement.takes_lock:
+            self.connection.pending.holds_lock = True
+        return answer
 
     def _write(
         self, statement: Statement, execute: Execute, text: str, sql: Any, params: Any, many: bool, context: Any
@@ -74,7 +88,12 @@ class StatementWatcher:
         if watched is not None or statement.table is None:
             # At the first statement, not at COMMIT with locks held.
             writability.require()
+        if not connection.get_autocommit():  # type: ignore[attr-defined]
+            connection.begin_to_write()
         connection.pending.wrote = True
+        frame = fills.current()
+        if frame is not None and frame.is_guarded:
+            frame.refuse(f"it runs what is not recognised as a lone SELECT: {text[:200]}")
         with ExitStack() as stack:
             for observer in observers:
                 observing = observer(connection, statement, text, params, many)
@@ -114,6 +133,8 @@ class StatementWatcher:
         self, watched: WatchedModel, statement: Statement, execute: Execute, sql: Any, params: Any, context: Any
     ) -> Any:
         pending = self.connection.pending
+        if pending.touches_all_of(watched.table):
+            return self._write_of_table(watched, statement, execute, sql, params, False, context)
         key_column = watched.pk_column
         if statement.verb == "insert":
             answer = execute(sql, params, False, context)

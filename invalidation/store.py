@@ -18,6 +18,7 @@ from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from invalidation.breaker import Breaker
+from invalidation.connections import waiting_until
 from invalidation.exceptions import StoreError, StoreUnavailableError
 from invalidation.keys import Keyspace
 
@@ -109,7 +110,8 @@ class Store:
         connection: Any = None
         began = time.monotonic()
         try:
-            connection = pool.get_connection()
+            with waiting_until(deadline):
+                connection = pool.get_connection()
             if deadline is not None:
                 connection.wait_until(deadline)
             connection.send_packed_command(connection.pack_commands(commands))
@@ -123,6 +125,10 @@ class Store:
                 if connection is not None:
                     connection.disconnect()
                 pool.disconnect(inuse_connections=False)
+            if isinstance(error, ResponseError):
+                # An error reply is an answer: the server is there, whatever it refuses.
+                self.breaker.note_success()
+            else:
                 self.breaker.note_failure(time.monotonic() - began)
             raise StoreError(f"{type(error).__name__}: {error}") from error
         except BaseException:

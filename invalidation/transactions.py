@@ -72,6 +72,8 @@ class Pending:
         # Something was written, watched or not; something may have been, by a function under a reader's verb.
         self.wrote = False
         self.suspects = False
+        # It began with the write lock of the file (SQLite): nobody else has been able to commit since.
+        self.holds_lock = False
         # It sees one state of the database throughout, which may be older than any stamp.
         self.is_snapshot = False
         # A fence that was raised for a COMMIT the database answered with an error: lifted by a rollback that works.
@@ -93,6 +95,11 @@ class Pending:
     def touch_everything(self) -> None:
         """Something was written of which not even the table is known."""
         self.is_everything = True
+
+    def touches_all_of(self, table: str) -> bool:
+        """Whether nothing more has to be known about writes of the table."""
+        touch = self.tables.get(table)
+        return self.is_everything or (touch is not None and touch.is_any)
 
     def count(self, table: str, rows: int) -> None:
         """A statement of known effect wrote this many rows of the table."""
@@ -165,6 +172,8 @@ def commit(connection: FencedConnection, do_commit: Callable[[], Any]) -> Any:
     try:
         answer = do_commit()
     except BaseException as error:
+        if not isinstance(error, DatabaseError):
+            _end_interrupted(connection, fence, error)
         if fence is not None and connection.is_refusal(error):
             pending.standing = fence
         elif fence is not None:
@@ -205,7 +214,7 @@ def _prepare(connection: FencedConnection) -> Fence | None:
         proof=facts.proof,
         tags=tags,
         cause="; ".join(pending.causes),
-        sole_writer=connection.vendor == "sqlite",
+        sole_writer=pending.holds_lock,
     )
 
 
@@ -232,7 +241,8 @@ def _refuse(connection: FencedConnection, fence: Fence | None, error: BaseExcept
     except BaseException:  # noqa: BLE001 - whatever it is: closing ends the transaction too
         with suppress(BaseException):
             connection.plain_close()
-    if fence is not None and rolled_back:
+    # Where Redis was the reason it would cost another wait, with nothing to lift as a rule: proof does it.
+    if fence is not None and rolled_back and not isinstance(error, StoreError):
         fences.lift(fence)
     if isinstance(error, DatabaseError) and not isinstance(error, WriteRefusedError):
         raise error
@@ -240,3 +250,15 @@ def _refuse(connection: FencedConnection, fence: Fence | None, error: BaseExcept
     if kind is WriteRefusedError:
         logger.error("a write was refused, nothing was committed: %s", error)
     raise kind(f"nothing was committed: the caches could not be told ({error})") from error
+
+
+def _end_interrupted(connection: FencedConnection, fence: Fence | None, error: BaseException) -> None:
+    """The process was told to stop while it committed: what has not been committed by now never is.
+
+    Returns for who knows that nothing is open any more: the commit went through, or proof will tell.
+    """
+    if connection.is_open():
+        _refuse(connection, fence, error)
+    if connection.is_in_transaction():
+        # COMMIT was sent and not answered. Whatever it came to, nothing else may be done over this connection.
+        connection.plain_close()

@@ -11,7 +11,9 @@ from project.places import BASE_DIR
 pytestmark = pytest.mark.once
 
 OUR_APPS = ["project", "invalidation", "audit", "locations", "equipment", "analyses", "dashboard"]
-READERS = {"text", "required", "choice", "boolean", "integer", "words", "time_zone", "get", "getenv", "setdefault", "ttl"}
+READERS = {
+    "text", "required", "choice", "boolean", "integer", "words", "time_zone", "get", "getenv", "setdefault", "ttl",
+}  # fmt: skip
 # Set for us by the system or by Django's own tools: nobody is to look for them in our settings.
 NOT_OURS = {
     "DJANGO_SETTINGS_MODULE",

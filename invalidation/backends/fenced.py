@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from invalidation import transactions
+from invalidation.exceptions import InvalidationError
 from invalidation.sql import Statement
 from invalidation.statements import StatementWatcher
 from invalidation.transactions import Pending
@@ -62,10 +63,24 @@ class FencedConnection:
         return super()._close()  # type: ignore[misc]
 
     def _set_autocommit(self, autocommit: bool) -> None:
+        if self.is_reading_one_state:
+            raise InvalidationError("a cached read with one state of the database opens no transaction of its own")
         # With a transaction open this commits on SQLite, so it passes the gate too.
         if autocommit and self.pending.may_have_written:
-            self._commit()
+            try:
+                self._commit()
+            except BaseException:
+                # Rolled back, and autocommit on all the same: else what comes later would never be committed.
+                self._leave_transaction()
+                raise
         super()._set_autocommit(autocommit)  # type: ignore[misc]
+
+    def _leave_transaction(self) -> None:
+        if self.connection is not None and self.is_in_transaction():
+            self.plain_rollback()
+        if self.connection is not None:
+            super()._set_autocommit(True)  # type: ignore[misc]
+        self.autocommit = True
 
     def commits_by_itself(self) -> bool:
         """Whether a statement would be committed on its own: autocommit is on and no transaction is open."""
@@ -106,6 +121,13 @@ class FencedConnection:
     def is_in_transaction(self) -> bool:
         """Whether a transaction is open on the connection, whoever opened it."""
         raise NotImplementedError
+
+    def is_open(self) -> bool:
+        """Whether a transaction is open and waits for the next statement: no COMMIT has been sent."""
+        raise NotImplementedError
+
+    def begin_to_write(self) -> None:
+        """Before a statement that writes, with autocommit off: see that a transaction is open."""
 
     def reads_old_state(self) -> bool:
         """Whether the next query may see a state of the database older than this moment."""

@@ -6,7 +6,11 @@ from invalidation.conditions import sources, terms
 
 pytestmark = pytest.mark.once
 
-SELECT = 'SELECT "a"."id", (SELECT MAX(U0."x") FROM "c" U0 WHERE U0."y" = %s) FROM "a" INNER JOIN "b" ON ("a"."b_id" = "b"."id")'
+SELECT = (
+    'SELECT "a"."id", (SELECT MAX(U0."x") FROM "c" U0 WHERE U0."y" = %s) '
+    'FROM "a" INNER JOIN "b" ON ("a"."b_id" = "b"."id")'
+)
+OUTER = 'SELECT "a"."id" FROM "a" LEFT OUTER JOIN "b" ON ("a"."id" = "b"."a_id")'
 
 
 def pinned(condition, params, head=SELECT):
@@ -56,3 +60,9 @@ def test_a_table_that_is_read_twice_is_counted_twice():
     sql = 'SELECT "a"."id" FROM "a" LEFT OUTER JOIN "b" ON (1 = 1) INNER JOIN "a" T3 ON ("b"."a_id" = T3."id")'
 
     assert (sources(sql, "a"), sources(sql, "b"), sources(sql, "c")) == (2, 1, 0)
+
+
+def test_null_of_a_table_under_an_outer_join_may_be_a_row_that_is_not_there():
+    assert pinned('"b"."n" IS NULL', [], head=OUTER) == set()
+    assert pinned('"a"."n" IS NULL', [], head=OUTER) == {("a", "n", (None,))}
+    assert pinned('"b"."n" = %s', [1], head=OUTER) == {("b", "n", (1,))}

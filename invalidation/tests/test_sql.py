@@ -15,6 +15,7 @@ pytestmark = pytest.mark.once
         "select 1",
         'SELECT COUNT(*) AS "__count" FROM "a" WHERE NOT ("a"."x" = %s AND "a"."y" IS NULL)',
         "SELECT 'INSERT INTO a; -- not'''  AS \"text\"".replace(";", "").replace("-- ", ""),
+        'WITH RECURSIVE tree AS (SELECT "a"."id" FROM "a") SELECT COUNT(*) FROM tree',
         'SELECT COALESCE(SUM("a"."cost"), %s) FROM "a" WHERE EXISTS(SELECT %s AS "a" FROM "b" U0 LIMIT 1)',
     ],
 )
@@ -55,6 +56,8 @@ def test_a_function_that_is_not_known_may_write(sql):
         "COPY a FROM STDIN",
         "ALTER TABLE a ADD COLUMN b int",
         "anything else",
+        "SELECT $a$'$a$, nothing()",
+        'INSERT INTO "a" ("n") SELECT 1 RETURNING "a"."id"; SELECT 1',
         "SELECT E'\\'; DELETE FROM a; --'",
     ],
 )
@@ -123,9 +126,10 @@ def test_a_parameter_inside_a_quoted_text_is_not_counted_on():
 @pytest.mark.parametrize(
     ("sql", "verb", "sets_snapshot", "for_session"),
     [
-        ("BEGIN", "", True, False),
-        ("BEGIN IMMEDIATE", "", False, False),
-        ("BEGIN DEFERRED", "", True, False),
+        ("BEGIN", "begin", True, False),
+        ("BEGIN IMMEDIATE", "begin", False, False),
+        ("BEGIN DEFERRED", "begin", True, False),
+        ("COMMIT AND CHAIN", "commit", True, False),
         ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "", True, False),
         ("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE", "", True, True),
         ("SET default_transaction_isolation = 'repeatable read'", "", True, True),
@@ -144,3 +148,12 @@ def test_what_steers_the_transaction_is_neither_read_nor_write(sql, verb, sets_s
 
     assert found.kind is Kind.CONTROL
     assert (found.verb, found.sets_snapshot, found.for_session) == (verb, sets_snapshot, for_session)
+
+
+@pytest.mark.parametrize("sql", ["PREPARE TRANSACTION 'x'", "COMMIT PREPARED 'x'", "ROLLBACK PREPARED 'x'"])
+def test_two_phase_commit_is_told_apart(sql):
+    assert classify(sql).is_two_phase
+
+
+def test_what_returning_computes_is_not_taken_for_the_key():
+    assert not classify('INSERT INTO "a" ("n") VALUES (%s) RETURNING "a"."id" + 100').is_one_row

@@ -19,7 +19,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from invalidation import home
+from invalidation import epoch, home
 from invalidation.exceptions import StoreError
 from project import environment, places
 from project.processes.supervisor import say
@@ -89,11 +89,15 @@ def look_at_shared_redis() -> None:
 
 
 def settle_the_cache() -> None:
-    """Make the Redis of this site the one that every process of the database has to tell of its writes."""
-    if not home.is_elsewhere():
-        return
+    """Make the Redis of this site the one that every process of the database has to tell of its writes.
+
+    Where the database is a file it may have been exchanged while the site was down, which nothing tells: entries end.
+    """
     try:
-        home.adopt()
+        if home.is_elsewhere():
+            home.adopt()
+        elif connection.vendor == "sqlite":
+            epoch.renew(in_quarantine=True)
     except StoreError as error:
         say(f"Cache: Redis does not answer ({error}); who reads asks the database, and writes wait for the next start")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from django.db.backends.postgresql import base
 from psycopg import IsolationLevel, ProgrammingError
@@ -28,12 +29,20 @@ SELECT pg_current_xact_id_if_assigned()::text,
                        + pg_stat_get_xact_tuples_deleted(to_regclass(quote_ident(name))) AS changed
             FROM unnest(%s::text[]) AS name) AS counted WHERE changed > 0),
        {home},
+       EXISTS (SELECT FROM pg_trigger WHERE tgdeferrable AND NOT tgisinternal),
        pg_stat_force_next_flush()
+"""
+# A table that was emptied or rebuilt has no changed rows to count, but is locked against everybody.
+LOCKED = """
+SELECT EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'
+               AND mode IN ('AccessExclusiveLock', 'ExclusiveLock'))
 """
 HOME = "(SELECT max(place) FROM invalidation_cachehome)"
 ORIGIN = """
-SELECT system_identifier || ':' || timeline_id, pg_is_in_recovery(), current_setting('default_transaction_isolation')
-FROM pg_control_system(), pg_control_checkpoint()
+SELECT system_identifier || ':' || CASE WHEN pg_is_in_recovery() THEN 'standby'
+                                        ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END,
+       pg_is_in_recovery(), current_setting('default_transaction_isolation')
+FROM pg_control_system()
 """
 SCANS = "SELECT relname::text, seq_scan + coalesce(idx_scan, 0) FROM pg_stat_xact_user_tables"
 
@@ -42,23 +51,33 @@ tables_of_texts: Kept[frozenset[str]] = Kept(10_000)
 _with_home: set[str] = set()
 
 
-class FencedCursor(base.Cursor):
-    """COPY passes by Django's wrappers, so it says itself that it may write."""
+class Announcing:
+    """What passes by Django's wrappers says itself that it may write: COPY, callproc() and stream()."""
 
-    def copy(self, statement: Any, *args: Any, **kwargs: Any) -> Any:
-        self._note_copy()
-        return super().copy(statement, *args, **kwargs)  # type: ignore[misc]
+    def copy(self, *args: Any, **kwargs: Any) -> Any:
+        self._announce("COPY")
+        return super().copy(*args, **kwargs)  # type: ignore[misc]
 
-    def _note_copy(self) -> None:
+    def callproc(self, *args: Any, **kwargs: Any) -> Any:
+        self._announce("callproc()")
+        return super().callproc(*args, **kwargs)  # type: ignore[misc]
+
+    def stream(self, *args: Any, **kwargs: Any) -> Any:
+        self._announce("stream()")
+        return super().stream(*args, **kwargs)  # type: ignore[misc]
+
+    def _announce(self, what: str) -> None:
         wrapper: DatabaseWrapper | None = getattr(self.connection, "_fenced_wrapper", None)  # type: ignore[attr-defined]
         if wrapper is not None:
-            wrapper.note_copy()
+            wrapper.note_unseen(what)
 
 
-class FencedServerBindingCursor(base.ServerBindingCursor):
-    def copy(self, statement: Any, *args: Any, **kwargs: Any) -> Any:
-        FencedCursor._note_copy(self)  # type: ignore[arg-type]
-        return super().copy(statement, *args, **kwargs)  # type: ignore[misc]
+class FencedCursor(Announcing, base.Cursor):
+    pass
+
+
+class FencedServerBindingCursor(Announcing, base.ServerBindingCursor):
+    pass
 
 
 class DatabaseWrapper(FencedConnection, base.DatabaseWrapper):
@@ -85,15 +104,22 @@ class DatabaseWrapper(FencedConnection, base.DatabaseWrapper):
         if not self.is_standby:
             origins.note(self.database_name, identity)
 
-    def note_copy(self) -> None:
-        """A COPY is about to run: it may write, and needs a transaction whose commit passes the gate."""
+    def note_snapshot(self, *, for_session: bool) -> None:
+        super().note_snapshot(for_session=for_session)
+        if for_session and self.connection is not None:
+            # With a pool the session outlives this connection: its next user asks again.
+            self.connection._origin = None
+
+    def note_unseen(self, what: str) -> None:
+        """Something is about to run that no wrapper sees: it may write, so its commit has to pass the gate."""
         if not self.is_in_transaction() and self.get_autocommit():
-            raise ProgrammingError("COPY through Django has to run inside transaction.atomic()")
+            raise ProgrammingError(f"{what} through Django has to run inside transaction.atomic()")
         self.pending.suspects = True
 
     @property
     def database_name(self) -> str:
-        return str(self.settings_dict["NAME"] or self.settings_dict.get("OPTIONS", {}).get("service", ""))
+        name = self.settings_dict["NAME"] or self.settings_dict.get("OPTIONS", {}).get("service", "")
+        return quote(str(name), safe="")
 
     def is_in_transaction(self) -> bool:
         return self.connection is not None and self.connection.info.transaction_status != TransactionStatus.IDLE
@@ -125,6 +151,9 @@ class DatabaseWrapper(FencedConnection, base.DatabaseWrapper):
         known = tables_of_texts.of(text)
         if known is not None:
             return execute(sql, params, many, context), named | known
+        if getattr(context["cursor"].cursor, "name", None):
+            # A cursor of the server's runs while its rows are fetched, and would end with a transaction of ours.
+            return execute(sql, params, many, context), named
         # The server counts per transaction: one of our own round this statement, once per text.
         alone = not self.is_in_transaction()
         if alone:
@@ -147,9 +176,16 @@ class DatabaseWrapper(FencedConnection, base.DatabaseWrapper):
 
     def ask_at_the_gate(self) -> GateFacts | None:
         sql = GATE.format(home=HOME if self._has_home() else "NULL")
-        xid, changed, home, _flush = self.execute_unseen(sql, (list(registry.watched_tables()),))
+        watched = (list(registry.watched_tables()),)
+        xid, changed, home, has_deferred, _flush = self.execute_unseen(sql, watched)
+        if has_deferred:
+            # What they write has to be written before the fence is raised, not by the commit behind it.
+            self.execute_unseen("SET CONSTRAINTS ALL IMMEDIATE", ())
+            xid, changed, home, _deferred, _flush = self.execute_unseen(sql, watched)
         if xid is None:
             return None
+        if self.pending.suspects and self.execute_unseen(LOCKED, ())[0]:
+            self.pending.touch_everything()
         return GateFacts(proof=xid, changed={name: int(rows) for name, rows in changed or ()}, home=home)
 
     def remembered_home(self) -> str | None:
@@ -163,6 +199,9 @@ class DatabaseWrapper(FencedConnection, base.DatabaseWrapper):
                 return False
             _with_home.add(database)
         return True
+
+    def is_open(self) -> bool:
+        return self.connection is not None and self.connection.info.transaction_status == TransactionStatus.INTRANS
 
     def is_refusal(self, error: BaseException) -> bool:
         state = getattr(error.__cause__ or error, "sqlstate", None)

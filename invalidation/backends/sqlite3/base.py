@@ -16,26 +16,34 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+from django.db import NotSupportedError
 from django.db.backends.sqlite3 import base
 
 from invalidation import origins
 from invalidation.backends.fenced import FencedConnection, GateFacts
 from invalidation.registry import registry
-from invalidation.sql import Statement
+from invalidation.sql import SELECT, Statement
 
 SCHEMA_TABLES = {"sqlite_master", "sqlite_schema"}
 HOME_TABLE = "invalidation_cachehome"
 TEXTS_REMEMBERED = 10_000
+LONGEST_TEXT_KEPT = 1000
+TAKES_THE_LOCK = {"IMMEDIATE", "EXCLUSIVE"}
 WRITING = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What a statement reads and writes, by the database's own word: views, triggers and cascades included."""
+    """What a statement reads and writes, by the database's own word: views, triggers and cascades included.
+
+    `by_trigger` are those of the written tables that a trigger writes, or a cascade.
+    """
 
     read: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
+    by_trigger: frozenset[str] = frozenset()
 
 
 NOTHING = Tables()
@@ -46,16 +54,23 @@ class _Texts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[str, str], Tables] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str | bytes], Tables] = OrderedDict()
 
     def of(self, database: str, text: str) -> Tables | None:
-        return self._known.get((database, text))
+        return self._known.get((database, _short(text)))
 
     def remember(self, database: str, text: str, tables: Tables) -> None:
+        key = (database, _short(text))
         with self._lock:
-            self._known[database, text] = tables
+            self._known[key] = tables
+            self._known.move_to_end(key)
             while len(self._known) > TEXTS_REMEMBERED:
                 self._known.popitem(last=False)
+
+
+def _short(text: str) -> str | bytes:
+    """The text itself, or a digest of one that would take much memory."""
+    return text if len(text) <= LONGEST_TEXT_KEPT else blake2b(text.encode()).digest()
 
 
 texts = _Texts()
@@ -67,12 +82,15 @@ class _Recorder:
 
     read: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
+    by_trigger: set[str] = field(default_factory=set)
     was_told: bool = False
 
     def __call__(self, action: int, first: str | None, second: str | None, database: str | None, by: str | None) -> int:
         self.was_told = True
         if first and action in WRITING:
             self.written.add(first)
+            if by:
+                self.by_trigger.add(first)
         elif first and action == sqlite3.SQLITE_READ:
             self.read.add(first)
         return sqlite3.SQLITE_OK
@@ -81,8 +99,8 @@ class _Recorder:
         """What was told since the last time; None if nothing was: the statement had been prepared before."""
         if not self.was_told:
             return None
-        found = Tables(frozenset(self.read), frozenset(self.written))
-        self.read, self.written, self.was_told = set(), set(), False
+        found = Tables(frozenset(self.read), frozenset(self.written), frozenset(self.by_trigger))
+        self.read, self.written, self.by_trigger, self.was_told = set(), set(), set(), False
         return found
 
 
@@ -100,7 +118,9 @@ class FencedCursor(base.SQLiteCursorWrapper):
             answer = super().execute(query, params)
         finally:
             self._learn(query)
-        if self.description is not None and self.tables is not None and self.tables.written:
+        # Where it is not known what a text does, it is known at least that no SELECT begins otherwise.
+        may_write = bool(self.tables.written) if self.tables is not None else not SELECT.match(query)
+        if self.description is not None and may_write:
             # Nothing can be committed while rows of RETURNING are unread.
             self._held = deque(super().fetchall())
             self.is_reading = False
@@ -114,6 +134,10 @@ class FencedCursor(base.SQLiteCursorWrapper):
             return super().executemany(query, param_list)
         finally:
             self._learn(query)
+
+    def executescript(self, sql_script: str) -> Any:
+        """Refused: it commits what is open, and what it does itself, without passing the gate."""
+        raise NotSupportedError("executescript() passes by the caches: execute the statements one by one")
 
     def _begin(self) -> None:
         self._held, self.is_reading = None, False
@@ -199,7 +223,7 @@ class DatabaseWrapper(FencedConnection, base.DatabaseWrapper):
         if self._name_of[0] != name:
             path = name if name.startswith("file:") or name == ":memory:" else str(Path(name).resolve())
             digest = blake2b(path.encode(), digest_size=6).hexdigest()
-            self._name_of = (name, f"{Path(path).name.split('?')[0]}-{digest}")
+            self._name_of = (name, quote(f"{Path(path).name.split('?')[0]}-{digest}", safe=""))
         return self._name_of[1]
 
     def is_in_transaction(self) -> bool:
@@ -210,14 +234,14 @@ class DatabaseWrapper(FencedConnection, base.DatabaseWrapper):
             return True
         if any(cursor.is_reading for cursor in self._cursors):
             return True
-        # A transaction that somebody else opened, other than by BEGIN IMMEDIATE, sees the state of its first query.
-        return self.is_in_transaction() and not self._began_with_the_lock()
+        # A transaction that began other than with the lock sees the state of its first query.
+        return self.is_in_transaction() and not self.pending.holds_lock
 
-    def _began_with_the_lock(self) -> bool:
-        return (getattr(self, "transaction_mode", None) or "").upper() in {
-            "IMMEDIATE",
-            "EXCLUSIVE",
-        } or self.pending.wrote
+    def begin_to_write(self) -> None:
+        if not self.is_in_transaction():
+            # Python opens one by itself, but not before every statement that writes.
+            self.execute_unseen("BEGIN IMMEDIATE", ())
+            self.pending.holds_lock = True
 
     def execute_unseen(self, sql: str, params: tuple[Any, ...]) -> Any:
         cursor = self.connection.cursor()
@@ -248,7 +272,7 @@ class DatabaseWrapper(FencedConnection, base.DatabaseWrapper):
             # The structure changed: a table may have been exchanged for another.
             self.pending.touch_everything()
         for name in tables.written:
-            if name != statement.table:
+            if name != statement.table or name in tables.by_trigger:
                 self.pending.touch_table(name)
 
     def ask_at_the_gate(self) -> GateFacts | None:
@@ -263,6 +287,9 @@ class DatabaseWrapper(FencedConnection, base.DatabaseWrapper):
             # Before the first migration there is no such table, and nobody to disagree with.
             return None
         return None if row is None else str(row[0])
+
+    def is_open(self) -> bool:
+        return self.is_in_transaction()
 
     def is_refusal(self, error: BaseException) -> bool:
         # A COMMIT that failed for good has rolled back by itself, and nothing tells that from one that went through.
