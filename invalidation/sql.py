@@ -72,6 +72,7 @@ HIDING = re.compile(r";|--|/\*|\$\w*\$")
 TWO_PHASE = re.compile(r"(?:PREPARE\s+TRANSACTION|(?:COMMIT|ROLLBACK)\s+PREPARED)\b", re.IGNORECASE)
 BEGINS = re.compile(r"(?:BEGIN|START\s+TRANSACTION)\b", re.IGNORECASE)
 TAKES_LOCK = re.compile(r"BEGIN\s+(?:IMMEDIATE|EXCLUSIVE)\b", re.IGNORECASE)
+SETS_ISOLATION = re.compile(r"\bset_config\s*\(", re.IGNORECASE)
 CHAIN = re.compile(r"\bAND\s+CHAIN\b", re.IGNORECASE)
 SELECT_INTO = re.compile(r"\bINTO\b", re.IGNORECASE)
 # What changes no rows of a table. Some of it cannot run inside a transaction.
@@ -147,7 +148,9 @@ def _classify(sql: str) -> Statement:
     if SELECT.match(text) or (WITH.match(text) and not WRITING.search(bare)):
         if SELECT_INTO.search(bare):
             return Statement(Kind.WRITE)
-        return Statement(Kind.READ, calls_function=_calls_unknown_function(text))
+        return Statement(
+            Kind.READ, calls_function=_calls_unknown_function(text), sets_snapshot=bool(SETS_ISOLATION.search(text))
+        )
     if CONTROL.match(text):
         snapshot = bool(ISOLATION.search(text) or DEFERRED.match(text) or CHAIN.search(text))
         if TAKES_LOCK.match(text):

@@ -51,6 +51,8 @@ class StatementWatcher:
         with ExitStack() as stack:
             if self.connection.commits_by_itself():
                 stack.enter_context(transaction.atomic(using=self.connection.alias))
+            if statement.sets_snapshot:
+                self.connection.note_snapshot(for_session=True)
             if statement.kind is Kind.READ:
                 # A function may write under a reader's verb: the gate asks the database.
                 self.connection.pending.suspects = True

@@ -39,6 +39,8 @@ class FencedConnection:
     is_standby = False
     one_state = "BEGIN"
     is_reading_one_state = False
+    in_atomic_block: bool
+    needs_rollback: bool
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -134,13 +136,19 @@ class FencedConnection:
         raise NotImplementedError
 
     def begin_one_state(self) -> None:
-        """Open a transaction that reads only, and one state of the database throughout."""
+        """Open a transaction that reads only, and one state of the database throughout.
+
+        Django takes it for an `atomic` block: one inside is a savepoint, as its own look at what a database can do.
+        """
         self.execute_unseen(self.one_state, ())
-        self.is_reading_one_state = True
+        self.is_reading_one_state = self.in_atomic_block = True
+        self.needs_rollback = False
 
     def end_one_state(self) -> None:
         """End what `begin_one_state` began."""
-        self.is_reading_one_state = False
+        self.is_reading_one_state = self.in_atomic_block = self.needs_rollback = False
+        self.run_on_commit: list[Any] = []
+        self.savepoint_ids: list[Any] = []
         self.execute_unseen("ROLLBACK", ())
 
     def execute_unseen(self, sql: str, params: tuple[Any, ...]) -> Any:

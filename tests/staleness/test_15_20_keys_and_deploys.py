@@ -64,7 +64,8 @@ def chosen(*, filters: dict[str, Plain | tuple[int, ...]], ids: tuple[int, ...] 
 
 
 SPLITS = [
-    ("a:", "b"), ("a", ":b"), ("a:b", ""), ("", "a:b"), ("a'", "'b"), ("a", "b"), ("a&right=b", ""), ("a", "b&right="), ("a:right=b", "c"), ("a", "b:right=c"), ("a|lease", "b"),
+    ("a:", "b"), ("a", ":b"), ("a:b", ""), ("", "a:b"), ("a'", "'b"), ("a", "b"),
+    ("a&right=b", ""), ("a", "b&right="), ("a:right=b", "c"), ("a", "b:right=c"), ("a|lease", "b"),
     ("a", "b|lease"), ("a%3A", "b"), ("a#", "b"), ("A", "b"), ("a ", "b"), ("ä", "b"), ("a\u0308", "b"), ("a\n", "b"),
     ("a\0", "b"), ("x" * 300 + "1", "b"), ("x" * 300 + "2", "b"), ("x" * 299, "1b"), ("x" * 299 + "1", "b"),
 ]  # fmt: skip
