@@ -28,6 +28,8 @@ class Machine(models.Model):
     name = models.CharField(max_length=50)
     kind = models.CharField(max_length=20, default="plain")
 
+    objects: "models.Manager[Machine]" = models.Manager()
+
     class Meta:
         app_label = "staleness"
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from dashboard.caches import home_figures
 from equipment.models import ScheduledMaintenance
 from equipment.tests.recipes import device, maintenance
-from invalidation import clock
+from invalidation import clock, table
 from invalidation.testing import assert_hits, assert_no_queries, interleave, standing_clock
 from tests.staleness import reads3
 from tests.staleness.reads import unregistered
@@ -54,18 +54,18 @@ def _count_overdue():
     return Overdue(today, ScheduledMaintenance.objects.overdue_on(today).count())
 
 
-@unregistered("staleness:overdue_until", needs=[reads3.table(ScheduledMaintenance)], until=end_of_today)
+@unregistered("staleness:overdue_until", needs=[table(ScheduledMaintenance)], until=end_of_today)
 def overdue_until_midnight() -> Overdue:
     """Of today, which is no part of its key."""
     return _count_overdue()
 
 
-@unregistered("staleness:overdue_kept", needs=[reads3.table(ScheduledMaintenance)], until=end_of_today, local=True)
+@unregistered("staleness:overdue_kept", needs=[table(ScheduledMaintenance)], until=end_of_today, local=True)
 def overdue_kept_until_midnight() -> Overdue:
     return _count_overdue()
 
 
-@unregistered("staleness:overdue_by_day", needs=[reads3.table(ScheduledMaintenance)], varies=["day"])
+@unregistered("staleness:overdue_by_day", needs=[table(ScheduledMaintenance)], varies=["day"])
 def overdue_by_day() -> Overdue:
     return _count_overdue()
 
@@ -76,7 +76,7 @@ def overdue_inside() -> Overdue:
     return overdue_until_midnight()
 
 
-@unregistered("staleness:overdue_whole", needs=[reads3.table(ScheduledMaintenance)], snapshot=True)
+@unregistered("staleness:overdue_whole", needs=[table(ScheduledMaintenance)], snapshot=True)
 def overdue_in_one_state() -> Overdue:
     return overdue_until_midnight()
 

@@ -9,7 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -63,7 +63,7 @@ def everything_in_redis() -> Iterator[bytes]:
         b"hash": lambda key: [part for pair in client.hgetall(key).items() for part in pair],
     }
     for key in client.scan_iter(match=f"*{store().names.prefix}*"):
-        kind = client.type(key)
+        kind = cast(bytes, client.type(key))
         if kind == b"none":  # a lease that has run out meanwhile
             continue
         yield key

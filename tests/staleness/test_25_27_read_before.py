@@ -249,7 +249,7 @@ def test_27_read_before_stored_after_a_value_that_is_not_finished_is_no_value(pu
         def value(*, given: int = 1, make: Any = unfinished) -> Any:
             return make()
 
-        value.__signature__ = inspect.signature(lambda *, given=1: None)  # type: ignore[attr-defined]
+        value.__signature__ = inspect.signature(lambda *, given=1: None)
         value.__annotations__ = {"given": int, "return": Any}
         read = CachedRead(value, "staleness:unfinished", needs=[table(Equipment)])
         with pytest.raises((TypeError, UndeclaredDependencyError)):
