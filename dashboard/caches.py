@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.auth.models import Group, Permission, User
@@ -16,12 +15,13 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.contrib.sessions.serializers import JSONSerializer
 from django.core import signing
-from django.core.signing import BadSignature, Signer
+from django.core.signing import BadSignature
 
 from dashboard.figures import HomeFigures, quarter_start
 from dashboard.models import UserPreferences
 from equipment.caches import equipment_counts, maintenance_counts, open_work_orders, overdue_maintenance
 from invalidation import cached_read, row, scope, sometimes, table, watch
+from invalidation.seals import seal, unsealed
 from locations.querysets import Limits
 
 logger = logging.getLogger(__name__)
@@ -92,14 +92,15 @@ ALL_PERMISSIONS = [table(Permission), table(ContentType)]
 def account_of(user_id: int) -> Account | None:
     """The user's account; None where there is no such user."""
     try:
-        return Account(**_unsealed(sealed_account, "account", user_id=user_id))
+        return Account(**unsealed(sealed_account, f"account.{user_id}", user_id=user_id))
     except User.DoesNotExist:
         return None
 
 
 def rights_of(user_id: int, *, is_superuser: bool) -> Rights:
     """The user's permissions; a superuser has every one."""
-    return Rights(**_unsealed(sealed_rights, "rights", user_id=user_id, is_superuser=is_superuser))
+    found = unsealed(sealed_rights, f"rights.{user_id}", user_id=user_id, is_superuser=is_superuser)
+    return Rights(**found)
 
 
 @cached_read("user:account", needs=lambda p: [row(User, p["user_id"])], ttl="list", scope="user_id")
@@ -111,7 +112,7 @@ def sealed_account(*, user_id: int) -> str:
         has_password=user.has_usable_password(),
         session_hash=user.get_session_auth_hash(),
     )
-    return _seal("account", user_id).sign_object(asdict(account))
+    return seal(f"account.{user_id}").sign_object(asdict(account))
 
 
 @cached_read(
@@ -137,33 +138,12 @@ def sealed_rights(*, user_id: int, is_superuser: bool) -> str:
         own = _names(given.values_list(f"permission__{app}", f"permission__{codename}"))
         joined = GroupMembers.objects.filter(user_id=user_id)
         by_group = _names(joined.values_list(f"group__permissions__{app}", f"group__permissions__{codename}"))
-    return _seal("rights", user_id).sign_object({"own": own, "by_group": by_group})
+    return seal(f"rights.{user_id}").sign_object({"own": own, "by_group": by_group})
 
 
 def _names(permissions: Iterable[tuple[str | None, str | None]]) -> list[str]:
     """The permissions as Django names them; a group without any comes as a pair of None."""
     return sorted({f"{app}.{codename}" for app, codename in permissions if app})
-
-
-def _seal(what: str, user_id: int) -> Signer:
-    """Signs what is kept of one user, so that whoever can write to Redis makes nobody an administrator.
-
-    With the present key alone: the session hash in an entry that was made with an older one fits no session.
-    """
-    return Signer(salt=f"dashboard.caches.{what}.{user_id}", fallback_keys=[])
-
-
-def _unsealed(read: Any, what: str, **params: Any) -> dict[str, Any]:
-    seal = _seal(what, params["user_id"])
-    try:
-        fields: dict[str, Any] = seal.unsign_object(read(**params))
-    except BadSignature:
-        # Made with another SECRET_KEY, in the first minutes after a change of it, or by somebody else altogether.
-        logger.warning(
-            "the entry on the %s of user %s is not sealed by us: asking the database", what, params["user_id"]
-        )
-        fields = seal.unsign_object(read.bypass(**params))
-    return fields
 
 
 @cached_read(

@@ -19,7 +19,7 @@ from msgspec import DecodeError
 
 from invalidation import computations, conf, entries, fills, keys, metrics, points, resolving, snapshots
 from invalidation.entries import Entry
-from invalidation.exceptions import StoreError
+from invalidation.exceptions import StoreError, StoreUnavailableError
 from invalidation.lookups import Question, Sight, UnsettledError, copies, copy_that_holds, holds, look
 from invalidation.store import store
 
@@ -45,7 +45,9 @@ def answer(question: Question) -> Any:
     except UnsettledError as reason:
         return computations.bypass_since(question, began, str(reason))
     except StoreError as error:
-        logger.warning("the cache failed, the database answers %s: %s", question.key, error)
+        # What is not asked because it failed a moment ago is no news.
+        level = logging.DEBUG if isinstance(error, StoreUnavailableError) else logging.WARNING
+        logger.log(level, "the cache failed, the database answers %s: %s", question.key, error)
         metrics.note(question.family, "error")
         return computations.bypass_since(question, began, "Redis did not answer")
 
@@ -66,7 +68,6 @@ def _answer_through_redis(question: Question, began: float, allowance: snapshots
         sight = _wait_for_fences(question, sight)
         if not question.refreshes and not sight.is_fenced and holds(question, sight):
             return _use(question, sight.entry, began)
-    metrics.note(question.family, "miss")
     if not allowance.may_store:
         return computations.bypass_since(question, began, allowance.reason)
     # In hand before any lease is taken: who has the one and waits for the other would stop everybody. And only an open
@@ -97,7 +98,7 @@ def _use(question: Question, entry: Entry | None, began: float) -> Any:
     _hand_up(question, entry)
     if question.keeps_copy:
         copies.keep(question.key, entry)
-    metrics.note(question.family, "hit", time.perf_counter() - began)
+    metrics.note(question.family, "hit", time.perf_counter() - began, question.key)
     return value
 
 
@@ -143,7 +144,7 @@ def _compute_once(question: Question, arrival: Sight, began: float, *, may_wait:
             outer = fills.current()
             if outer is not None:
                 outer.refuse(f"{question.name} was computed by somebody else")
-            metrics.note(question.family, "adopted", time.perf_counter() - began)
+            metrics.note(question.family, "adopted", time.perf_counter() - began, question.key)
             return question.codec.decode(published.value)
 
 

@@ -1,7 +1,10 @@
 """Skips reads from Redis for a while after failures, so that a dead server does not slow every page down."""
 
+import logging
 import threading
 import time
+
+logger = logging.getLogger("invalidation.breaker")
 
 FAILURES_BEFORE_OPEN = 3
 OPEN_SECONDS = 1.0
@@ -34,6 +37,8 @@ class Breaker:
     def note_success(self) -> None:
         if self._failures:
             with self._lock:
+                if self._failures >= FAILURES_BEFORE_OPEN:
+                    logger.warning("Redis answers again")
                 self._failures, self._open_until = 0, 0.0
 
     def note_failure(self, seconds: float) -> None:
@@ -41,5 +46,7 @@ class Breaker:
         with self._lock:
             self._failures += 2 if seconds > 0.1 else 1
             if self._failures >= FAILURES_BEFORE_OPEN:
+                if not self._open_until:
+                    logger.warning("Redis fails: reads ask the database, and it is tried again from time to time")
                 rounds = min(self._failures - FAILURES_BEFORE_OPEN, 4)
                 self._open_until = time.monotonic() + min(OPEN_SECONDS * 2**rounds, LONGEST_OPEN_SECONDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,6 +65,7 @@ def compute_under_lease(
     finally:
         _finish(question, token, data, ttl, tags)
     points.reach("after_store")
+    metrics.note(question.family, "miss", time.perf_counter() - began, question.key)
     if ttl:
         metrics.note(question.family, "fill", time.perf_counter() - began)
         metrics.note_dependencies(question.family, tags)
@@ -151,6 +152,9 @@ def _finish(question: Question, token: bytes, data: bytes, ttl_milliseconds: int
         store().run("finish", [*where, *[names.index(tag) for tag in tags]], arguments)
     except StoreError as error:
         logger.warning("an entry could not be stored: %s", error)
+        with suppress(StoreError):
+            # Where only the storing failed, the others need not wait for the lease to run out.
+            store().run("finish", where, (token, b"", 0, 0, 0))
 
 
 def bypass(question: Question, reason: str) -> Any:
@@ -167,7 +171,7 @@ def bypass_since(question: Question, began: float, reason: str) -> Any:
     value, _raw = _compute(question, frame)
     if outer is not None:
         outer.nested_tables.update(_tables(question, frame))
-    metrics.note(question.family, "bypass", time.perf_counter() - began)
+    metrics.note(question.family, "bypass", time.perf_counter() - began, question.key)
     logger.debug("BYPASS %s: %s", question.key, reason)
     return value
 

@@ -145,15 +145,18 @@ class _Process:
 _process = _Process()
 
 
-def note(family: str, event: str, seconds: float = 0.0) -> None:
-    """Count one outcome of a read of `family` and how long it took. Never raises, never waits."""
+def note(family: str, event: str, seconds: float = 0.0, what: str = "") -> None:
+    """Count one outcome of a read of `family` and how long it took. Never raises, never waits.
+
+    Each read is one hit, miss, adopted or bypass; a miss is also a fill or a refused one. `what` is told in the log.
+    """
     process = _process
     process.events.append((family, event, seconds))
     if not process.wanted.is_set():
         process.wake()
     timing.note(event, seconds)
     if reads_log.isEnabledFor(logging.DEBUG):
-        reads_log.debug("%s %s %.2f ms", event.upper(), family, seconds * 1000)
+        reads_log.debug("%s %s %.2f ms", event.upper(), what or family, seconds * 1000)
 
 
 def note_dependencies(family: str, tags: Iterable[str]) -> None:

@@ -40,7 +40,8 @@ class VisitMiddleware:
         page: Page | None = getattr(response, "invalidation_page", None)
         if page is not None:
             page.finish(response)
-        if settings.DEBUG or getattr(known_user(request), "is_staff", False):
+        for_all = settings.DEBUG or getattr(settings, "INVALIDATION_SERVER_TIMING", False)
+        if for_all or getattr(known_user(request), "is_staff", False):
             response.headers["Server-Timing"] = log.header()
         return response
 

@@ -9,7 +9,7 @@ import logging
 import threading
 
 from invalidation import epoch
-from invalidation.exceptions import StoreError
+from invalidation.exceptions import StoreError, StoreUnavailableError
 from invalidation.store import store
 
 logger = logging.getLogger("invalidation.origins")
@@ -38,7 +38,8 @@ def is_sure(database: str) -> bool:
     try:
         _compare(database, identity, _known.get(where))
     except StoreError as error:
-        logger.warning("the origin of the entries is not known: %s", error)
+        level = logging.DEBUG if isinstance(error, StoreUnavailableError) else logging.WARNING
+        logger.log(level, "the origin of the entries is not known: %s", error)
         return False
     with _lock:
         _known[where] = identity

@@ -123,9 +123,9 @@ class Registry:
             return
         if fields is not None and watched.excluded.issuperset(_columns(instance, fields)):
             return
-        if verb:
-            connection.pending.note_cause(f"{instance._meta.label} {instance.pk} {verb}")
         if connection.is_in_transaction():
+            if verb:
+                connection.pending.note_cause(f"{instance._meta.label} {instance.pk} {verb}")
             key = plain(watched.model._meta.pk, instance.pk)
             connection.pending.touch_row(watched.table, key, _scopes_of(watched, instance, connection.database_name))
 

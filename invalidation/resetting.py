@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from invalidation import epoch, fences
+from invalidation import epoch, fences, validators
 from invalidation.exceptions import DeclarationError
 from invalidation.registry import registry
 from invalidation.tags import family_tag
@@ -20,6 +20,8 @@ def reset(scope: str | None = None) -> None:
         epoch.renew()
     elif scope.startswith(TAG):
         fences.replace_stamps([scope.removeprefix(TAG)])
+    elif scope == validators.FAMILY:
+        raise DeclarationError("pages end with what they were made of: reset that family, or everything")
     elif scope in registry.families():
         fences.replace_stamps([family_tag(scope)])
     else:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from django.db import DatabaseError, InterfaceError
 
 from invalidation import entries, explanations, scanning
 from invalidation.entries import Entry
@@ -73,6 +74,9 @@ def judge(key: str, entry: Entry) -> Verdict:
     began = time.perf_counter()
     try:
         computed = read.codec.decode(read.codec.encode(read.recompute(params, varied)))
+    except (DatabaseError, InterfaceError):
+        # Nothing is wrong with the entry: nobody could be asked.
+        raise
     except Exception as error:  # noqa: BLE001 - where the database gives no value, the stored one is a difference
         computed = error
     seconds = time.perf_counter() - began

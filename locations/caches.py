@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count
 
 from invalidation import cached_read, scope, sometimes, table, watch
+from invalidation.seals import seal, unsealed
 from invalidation.tags import Need
 from locations.models import Location, LocationLimit, ProductionRun
 from locations.querysets import Limits, paths_of, within_paths
@@ -53,13 +54,18 @@ def limits_for(user: Any) -> Limits:
     return None if user.is_superuser else limits_of(user_id=user.pk)
 
 
+def limits_of(*, user_id: int) -> Limits:
+    """The locations whose subtrees the user is limited to, whoever they are; None without a limit."""
+    return tuple(unsealed(sealed_limits, f"limits.{user_id}", user_id=user_id)) or None
+
+
 @cached_read(
     "location:limits", needs=lambda p: [scope(LocationLimit, user=p["user_id"])], ttl="static", scope="user_id"
 )
-def limits_of(*, user_id: int) -> Limits:
-    """The locations whose subtrees the user is limited to, whoever they are; None without a limit."""
+def sealed_limits(*, user_id: int) -> str:
+    """The ids of the locations that limit the user, signed: what does not exist for them hangs on it."""
     limits = LocationLimit.objects.filter(user_id=user_id).order_by("location_id")
-    return tuple(limits.values_list("location_id", flat=True)) or None
+    return seal(f"limits.{user_id}").sign_object(list(limits.values_list("location_id", flat=True)))
 
 
 def _of_kind(params: Mapping[str, Any]) -> list[Need]:

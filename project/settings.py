@@ -154,7 +154,10 @@ INVALIDATION_EMBEDDED = (
 )
 # What becomes of a write when Redis cannot be told of it: it is refused, or it proceeds with a durable note.
 INVALIDATION_ON_FAILURE = environment.choice("INVALIDATION_ON_FAILURE", ("refuse", "proceed"), "refuse")
-INVALIDATION_STRICT = DEBUG or ENVIRONMENT == "testing"
+# A forgotten dependency raises; in production the value is returned and not stored.
+INVALIDATION_STRICT = not PRODUCTION
+# For staff in any case.
+INVALIDATION_SERVER_TIMING = ENVIRONMENT == "development"
 # Once a second, by a thread: in tests that would be one more client of a Redis whose troubles they watch.
 INVALIDATION_SHARE_COUNTERS = ENVIRONMENT != "testing"
 CACHE_DEFAULT_TTL = environment.integer(

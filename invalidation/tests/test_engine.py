@@ -4,6 +4,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
 
+from invalidation import answers, metrics
+from invalidation.exceptions import StoreUnavailableError
 from invalidation.reads import CachedRead
 from invalidation.registry import registry
 from invalidation.tags import table
@@ -94,3 +96,43 @@ def test_a_copy_in_the_process_is_used_only_while_it_holds(watched, local, djang
     assert "b" in names()
     with django_assert_num_queries(0):
         assert "b" in names()
+
+
+@pytest.fixture
+def outcomes(monkeypatch):
+    """What reads came to, one word each; a fill is a part of a miss."""
+    noted = []
+    monkeypatch.setattr(metrics, "note", lambda _family, event, *_rest: noted.append(event))
+    return lambda: [event for event in noted if event not in {"fill", "refused_fill"}]
+
+
+def test_every_read_has_one_outcome(group_names, outcomes):
+    Group.objects.create(name="a")
+
+    group_names(), group_names(), group_names.bypass(), group_names.force_refresh()
+
+    assert outcomes() == ["miss", "hit", "bypass", "miss"]
+
+
+def test_a_write_is_told_by_its_own_name_and_no_other(watched, monkeypatch):
+    causes = []
+    monkeypatch.setattr(metrics, "note_invalidation", lambda _tags, _seconds, cause: causes.append(cause))
+    first, second = Group.objects.create(name="a"), Group.objects.create(name="b")
+    causes.clear()
+
+    first.save()
+    second.save()
+
+    assert [f"Group {first.pk}" in causes[-1], "update auth_group" in causes[-1]] == [False, True]
+
+
+def test_a_failure_that_was_told_a_moment_ago_is_not_told_for_each_read(group_names, caplog, monkeypatch):
+    def fail(_question):
+        raise StoreUnavailableError("a moment ago")
+
+    monkeypatch.setattr(answers, "look", fail)
+
+    with caplog.at_level("INFO", logger="invalidation.answers"):
+        assert group_names() == names_of_groups()
+
+    assert caplog.records == []

@@ -5,9 +5,11 @@ import io
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from invalidation import entries, verification
 from invalidation.models import Probe
+from invalidation.reads import CachedRead
 from invalidation.store import store
 from invalidation.tests.stored import falsify, no_redis, stored_probe
 from invalidation.verification import DEAD, SAME, UNKNOWN
@@ -177,3 +179,17 @@ def test_without_redis_the_comparison_fails_with_2(tmp_path):
         run()
 
     assert error.value.returncode == 2
+
+
+def test_a_database_that_does_not_answer_is_no_difference(monkeypatch):
+    stored_probe("one")
+
+    def fail(_self, _params, _varied):
+        raise OperationalError("server closed the connection")
+
+    monkeypatch.setattr(CachedRead, "recompute", fail)
+    with pytest.raises(CommandError) as refused:
+        call_command("verify_cache", stdout=io.StringIO())
+
+    assert refused.value.returncode == 2
+    assert "server closed the connection" in str(refused.value)

@@ -1,7 +1,10 @@
 """Cached reads of the locations: what each tells, and that a change is in it at once."""
 
+import msgspec
 import pytest
 
+from invalidation import entries
+from invalidation.store import store
 from invalidation.testing import assert_hits, assert_immediately_visible
 from locations.caches import (
     Place,
@@ -10,6 +13,7 @@ from locations.caches import (
     location_counts,
     location_detail,
     location_list,
+    sealed_limits,
 )
 from locations.models import Location, LocationLimit
 from locations.services import move_location
@@ -80,18 +84,29 @@ def test_a_move_makes_both_subtrees_right_for_those_limited_to_them():
 def test_limits_count_at_once_and_superusers_have_none(viewer, superuser):
     site, other = recipes.site.make(), recipes.site.make()
 
-    before, one = assert_immediately_visible(
-        limits_of, lambda: LocationLimit.objects.create(user=viewer, location=other), user_id=viewer.pk
-    )
-    _one, two = assert_immediately_visible(
-        limits_of,
+    found = [limits_of(user_id=viewer.pk)]
+    for change in (
+        lambda: LocationLimit.objects.create(user=viewer, location=other),
         lambda: LocationLimit.objects.bulk_create([LocationLimit(user=viewer, location=site)]),
-        user_id=viewer.pk,
-    )
-    _two, none = assert_immediately_visible(
-        limits_of, lambda: LocationLimit.objects.filter(user=viewer).delete(), user_id=viewer.pk
-    )
+        lambda: LocationLimit.objects.filter(user=viewer).delete(),
+    ):
+        assert_immediately_visible(sealed_limits, change, user_id=viewer.pk)
+        found.append(limits_of(user_id=viewer.pk))
 
-    assert (before, one, two, none) == (None, (other.pk,), tuple(sorted((site.pk, other.pk))), None)
+    assert found == [None, (other.pk,), tuple(sorted((site.pk, other.pk))), None]
     LocationLimit.objects.create(user=superuser, location=site)
     assert limits_for(superuser) is None
+
+
+def test_limits_of_somebody_else_put_into_redis_are_not_believed(viewer, editor):
+    site = recipes.site.make()
+    LocationLimit.objects.create(user=viewer, location=site)
+    of_viewer, of_editor = (sealed_limits.key(user_id=user.pk) for user in (viewer, editor))
+    assert (limits_of(user_id=viewer.pk), limits_of(user_id=editor.pk)) == ((site.pk,), None)
+    mine, others = (entries.decode(store().command("GET", key).value) for key in (of_viewer, of_editor))
+
+    forged = msgspec.structs.replace(mine, value=others.value)
+    store().command("SET", of_viewer, entries.encode(forged), "KEEPTTL")
+
+    assert sealed_limits(user_id=viewer.pk) == sealed_limits(user_id=editor.pk)
+    assert limits_of(user_id=viewer.pk) == (site.pk,)

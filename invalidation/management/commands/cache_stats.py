@@ -1,6 +1,7 @@
 """manage.py cache_stats: what is stored, what the cache did today, and what stands in its way."""
 
 import json
+from argparse import ArgumentTypeError
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -20,6 +21,13 @@ TITLES = (
 )
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(_("{text} is no day: one is written like 2030-01-31").format(text=text)) from error
+
+
 class Command(BaseCommand):
     help = _("Show the families of cached reads with their counters of a day, memory, fences, epoch and outbox.")
 
@@ -27,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help=_("Print everything as JSON, histograms included."))
         parser.add_argument(
             "--day",
-            type=date.fromisoformat,
+            type=_day,
             help=_("The counters of this day (UTC, like 2030-01-31) instead of today."),
         )
 
