@@ -6,6 +6,8 @@ import re
 import pytest
 from django.core.management import get_commands
 
+from invalidation import parameters
+from invalidation.registry import registry
 from project.places import BASE_DIR
 
 pytestmark = pytest.mark.once
@@ -156,3 +158,14 @@ def test_a_link_to_a_missing_page_or_heading_is_noticed(tmp_path):
     page.write_text("# One `thing`\n[a](page.md#one-thing) [b](absent.md) [c](#absent) [d](https://example.org/absent)")
 
     assert broken_links(page) == ["absent.md", "#absent"]
+
+
+def test_the_examples_of_explaining_a_read_name_its_parameters():
+    page = (BASE_DIR / "docs" / "invalidation" / "operations.md").read_text()
+    examples = re.findall(r"^    manage\.py explain_cache ([a-z_]+:[a-z_]+) (.+)$", page, re.MULTILINE)
+
+    keys = [registry.read(name).key(**parameters.of(registry.read(name), words.split())) for name, words in examples]
+
+    assert keys
+    # The key in the example of `--key` is that of the read in the example before it.
+    assert re.findall(r'--key "(.+)"', page) == [key.partition(":")[2] for key in keys]
