@@ -48,7 +48,7 @@ def _eviction(policy: str) -> Iterator[CheckMessage]:
         yield Error(
             f"Redis evicts any key when it is full (maxmemory-policy {policy}): a fence could be lost while a writer "
             "commits.",
-            hint="Set maxmemory-policy to volatile-lru, or another of volatile-*. With noeviction a full Redis refuses writes.",
+            hint="Set maxmemory-policy to volatile-lru, or another of volatile-*; a full noeviction refuses writes.",
             id="invalidation.E030",
         )
 
