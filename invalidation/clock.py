@@ -7,14 +7,15 @@ from datetime import date, datetime
 
 from django.utils import timezone
 
-_source: Callable[[], datetime] = timezone.now
+# None is the system's, looked up at each use: what stands in for it for a while must not stay.
+_source: Callable[[], datetime] | None = None
 # The instant at which the fill that runs now began: everything it computes is as of then.
 _frozen: ContextVar[datetime | None] = ContextVar("invalidation_instant", default=None)
 
 
 def now() -> datetime:
     """The instant, aware; inside a fill the one at which it began, before its first query."""
-    return _frozen.get() or _source()
+    return _frozen.get() or (_source or timezone.now)()
 
 
 def today() -> date:
@@ -35,4 +36,4 @@ def frozen(instant: datetime) -> Iterator[None]:
 def set_source(source: Callable[[], datetime] | None) -> None:
     """Take the time from `source` from now on, in the whole process; None for the system's. For tests."""
     global _source
-    _source = source or timezone.now
+    _source = source

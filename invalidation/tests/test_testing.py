@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.db import connection, connections, transaction
+from django.utils import timezone
 
 from invalidation import clock, epoch, points
 from invalidation.breaker import Breaker
@@ -378,3 +379,13 @@ def test_the_fixture_gives_the_prefix_that_holds(fresh_prefix):
     assert settings.CACHES["default"]["KEY_PREFIX"] == fresh_prefix
     cache.set("name", "value")
     assert cache.make_key("name").startswith(fresh_prefix)
+
+
+def test_the_systems_clock_is_the_one_of_now_whatever_stood_in_for_it(monkeypatch):
+    noon = datetime(2026, 5, 20, 12, tzinfo=UTC)
+    with monkeypatch.context() as patch:
+        patch.setattr(timezone, "now", lambda: noon)
+        clock.set_source(None)
+        assert clock.now() == noon
+
+    assert clock.now() != noon
